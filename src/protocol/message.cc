@@ -1,0 +1,53 @@
+#include "protocol/message.h"
+
+namespace entrepot {
+
+namespace {
+
+constexpr std::array<std::string_view, kMethods> kMethodNames = {
+    "unknown",   "hello",  "ping",    "set",           "get",      "delete",
+    "increment", "append", "prepend", "touch",         "get_many", "transact",
+    "find",      "scan",   "count",   "delete_prefix", "sync",     "stats",
+};
+
+}  // namespace
+
+std::string_view MethodName(Method method) { return kMethodNames[static_cast<size_t>(method)]; }
+
+Method MethodByName(std::string_view name) {
+  // The methods of almost every request first: each comparison is of a constant.
+  if (name == "get") return Method::kGet;
+  if (name == "set") return Method::kSet;
+  for (size_t i = 1; i < kMethods; ++i) {
+    if (kMethodNames[i] == name) return static_cast<Method>(i);
+  }
+  return Method::kUnknown;
+}
+
+std::string_view OutcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return "ok";
+    case Outcome::kCreated:
+      return "created";
+    case Outcome::kUpdated:
+      return "updated";
+    case Outcome::kFound:
+      return "found";
+    case Outcome::kNotFound:
+      return "not_found";
+    case Outcome::kUnchanged:
+      return "unchanged";
+    case Outcome::kDeleted:
+      return "deleted";
+    case Outcome::kConflict:
+      return "conflict";
+    case Outcome::kCommitted:
+      return "committed";
+    case Outcome::kRejected:
+      return "rejected";
+  }
+  return "ok";
+}
+
+}  // namespace entrepot
