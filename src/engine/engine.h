@@ -1,0 +1,188 @@
+// The engine: one order for everything. It joins the store, the log and the outcomes of safe
+// retries, and says what each answer has to wait for.
+//
+// A write goes: (lock of its session) → room in the commit queue → stripes, ascending → queues of
+// the indexes, ascending → revision and record → entries and queues changed → all released. What
+// can fail or wait comes before the first stripe. docs/DESIGN.md, "Locks", has the list.
+//
+// It knows neither sockets nor msgpack-rpc; requests reach it as the structs of operation.h and
+// transaction.h. It waits for nobody: a write that finds no room in the queue says so, and a reply
+// that has to wait for the log is handed back with its Gate.
+//
+// Thread safety: any thread, each with an EngineThread of its own.
+//
+// Invariants:
+//  1. A change is in the log's queue before it can be seen in the store.
+//  2. An answer's Gate covers every change that the answer shows.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <absl/functional/function_ref.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mutex.h"
+#include "engine/committer.h"
+#include "engine/operation.h"
+#include "engine/retries.h"
+#include "engine/transaction.h"
+#include "log/log.h"
+#include "store/store.h"
+
+namespace entrepot {
+
+// What a thread needs to use the engine.
+class EngineThread {
+ public:
+  explicit EngineThread(Store* store) : participant_(&store->epochs()) {}
+
+  // What is found between the two stays readable; see store/epoch.h.
+  void EnterTurn() { participant_.Enter(); }
+  void LeaveTurn() { participant_.Leave(); }
+
+ private:
+  friend class Engine;
+  Epochs::Participant participant_;
+  ByteBuffer record_;
+  std::vector<ByteBuffer> expiry_records_;
+};
+
+class Engine {
+ public:
+  struct Options {
+    uint32_t stripes = kStripesDefault;
+    bool key_index = true;  // Kept from its first use on; false: never.
+    bool value_index = true;
+    Limits limits;
+    SyncPolicy sync;
+    uint32_t index_waiters_max = 1;  // Threads that may wait for an index to be built.
+  };
+
+  // `log` and `clock` outlive the engine. `progress` is called by a thread of the engine when
+  // replies that were parked may leave, when the queue has room again, and when the log has failed.
+  Engine(const Options& options, Log* log, const Clock& clock, Committer::Progress progress);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  Store& store() { return store_; }
+  Committer& committer() { return committer_; }
+  Retries& retries() { return retries_; }
+  const Limits& limits() const { return options_.limits; }
+  int64_t NowMs() const { return clock_.NowMs(); }
+  // 16 hexadecimal characters: the name of this sequence of revisions.
+  const std::string& history() const { return history_; }
+
+  // --- Reading -------------------------------------------------------------------------------
+
+  // Calls function(entry or null) below the stripe's lock, with null for an entry that has expired.
+  template <typename Function>
+  void Get(int64_t now_ms, uint64_t hash, std::string_view key, Gate* gate, Function function) {
+    store_.Read(hash, key, [&](const Entry* entry, uint64_t last_removal) {
+      gate->Add(GateOfReading(entry, now_ms, last_removal));
+      function(entry != nullptr && !entry->ExpiredAt(now_ms) ? entry : nullptr);
+    });
+  }
+
+  // Calls function(i, entry or null) for each key, all at one instant; `version` is the highest
+  // version seen, or the revision of a removal.
+  void GetMany(EngineThread* thread, std::span<const Operation> gets, Gate* gate,
+               absl::FunctionRef<void(size_t, const Entry*)> function);
+
+  struct Page {
+    uint64_t revision = 0;        // Of the instant for which the page is exact.
+    uint32_t examined = 0;        // Index entries looked at.
+    bool more = false;            // Whether there may be others behind.
+    const Entry* last = nullptr;  // The last one looked at, for as long as the turn lasts.
+  };
+  // Calls `visit` for the entries of a page, expired ones left out. Errors: kNoIndex; kOverloaded
+  // while the index is being built.
+  Result<Page> ReadPage(EngineThread* thread, IndexOrder order,
+                        const OrderedIndex::PageRequest& request, Gate* gate,
+                        absl::FunctionRef<OrderedIndex::Visit(const Entry&)> visit);
+  // Changes that the next page by `order` has to apply first; SIZE_MAX where it is not ready.
+  size_t PageBacklog(IndexOrder order);
+
+  // --- Writing -------------------------------------------------------------------------------
+  // `attempt` is that of a write with `once`, else null; the outcome is put into it and remembered.
+  // `reply_room` bounds the bytes of values in the result: more is kTooLarge, and nothing happens.
+  // Errors besides those of operation.h: kOverloaded when the commit queue has no room: the same
+  // call is to be made again after progress. kReadOnly, kUnavailable.
+
+  Status Write(EngineThread* thread, const Operation& operation, Retries::Attempt* attempt,
+               size_t reply_room, OperationResult* result, Gate* gate);
+  Status Transact(EngineThread* thread, const Transaction& transaction, Retries::Attempt* attempt,
+                  size_t reply_room, TransactionResult* result, Gate* gate);
+
+  struct PrefixDeletion {
+    uint64_t deleted = 0;
+    bool more = false;
+    uint64_t version = 0;
+  };
+  // Removes at most `limit` entries whose key starts with `prefix`, each at a revision of its own.
+  Status DeletePrefix(EngineThread* thread, std::string_view prefix, uint64_t limit,
+                      Retries::Attempt* attempt, PrefixDeletion* result, Gate* gate);
+
+  // A session of safe retries, made by the connection `creator`. Errors: those of Retries and of
+  // Write().
+  Result<SessionId> OpenSession(EngineThread* thread, uint64_t creator, Gate* gate);
+
+  uint64_t expired_entries() const { return expired_.load(std::memory_order_relaxed); }
+
+ private:
+  // A key that a write touches, and what is to become of it.
+  struct Planned {
+    std::string_view key;
+    uint64_t hash = 0;
+    Entry* old = nullptr;  // Also an expired one.
+    bool expired = false;
+    Effect effect;
+  };
+  enum class IndexState : uint8_t { kOff, kIdle, kWanted, kReady };
+
+  static Gate GateOfReading(const Entry* entry, int64_t now_ms, uint64_t last_removal);
+  // Appends records of `planned` that have an effect, and makes it: the one place where the store
+  // changes. Gives the revision of the write; that of the last record where nothing changes.
+  uint64_t Commit(EngineThread* thread, Store::Locked* locked, std::span<const Planned> planned,
+                  Cause cause, Retries::Attempt* attempt, size_t* reserved);
+  // What Commit() will need in the queue.
+  static size_t RecordBytesOf(std::span<const Planned> planned, bool with_outcome);
+  // Makes `*reserved` at least `bytes`.
+  Status Reserve(size_t bytes, size_t* reserved);
+
+  Status WaitForIndex(IndexOrder order);
+  void Maintain();
+  void BuildWantedIndexes(EngineThread* thread);
+  void ExpireStripe(EngineThread* thread, uint32_t number);
+  // Removes the entries of `keys`: expired ones for Cause::kExpired, only live ones else. Counts
+  // them; stops at an error.
+  size_t RemoveKeys(EngineThread* thread, std::span<const std::string> keys, Cause cause,
+                    uint64_t* version, Gate* gate, Status* status);
+
+  // Constant after construction.
+  const Options options_;
+  const std::string history_;
+
+  // Synchronise themselves.
+  EngineClock clock_;
+  Store store_;
+  Retries retries_;
+  Committer committer_;
+  std::atomic<IndexState> index_states_[2];
+  std::atomic<uint32_t> index_waiters_{0};
+  std::atomic<uint64_t> expired_{0};
+  Mutex maintenance_mu_;
+  CondVar maintenance_wake_;
+  CondVar index_ready_;
+  bool stopping_ GUARDED_BY(maintenance_mu_) = false;
+
+  std::thread maintenance_;
+};
+
+}  // namespace entrepot
