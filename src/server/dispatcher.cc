@@ -1,0 +1,442 @@
+#include "server/dispatcher.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace entrepot {
+
+namespace {
+
+// Requests whose memory is fetched together: enough to hide the latency of memory, few enough for
+// what was fetched to stay in the first cache.
+constexpr size_t kAhead = 64;
+
+// Every response of `reply` as outcome_unknown: the log failed under what they tell.
+Reply AsOutcomeUnknown(const Reply& reply, const std::string& failure) {
+  std::string flat(reply.size(), '\0');
+  reply.CopyTo(flat.data());
+  Reply errors;
+  MsgpackReader reader(flat);
+  Token token;
+  while (!reader.AtEnd()) {
+    CHECK(reader.Next(&token) && token.type == Token::kArray && token.count == 4);
+    CHECK(reader.Next(&token) && token.number == 1);
+    CHECK(reader.Next(&token) && token.type == Token::kUnsigned);
+    PackError(&errors.bytes(), static_cast<uint32_t>(token.number),
+              Status(Code::kOutcomeUnknown, "it may or may not have happened: " + failure));
+    CHECK(reader.Skip(SIZE_MAX) == MsgpackReader::Skipped::kWhole);
+    CHECK(reader.Skip(SIZE_MAX) == MsgpackReader::Skipped::kWhole);
+  }
+  return errors;
+}
+
+}  // namespace
+
+// --- A thread of the transport ----------------------------------------------------------------
+
+class Dispatcher::InlineLane final : public Lane {
+ public:
+  explicit InlineLane(Dispatcher* dispatcher)
+      : dispatcher_(*dispatcher),
+        thread_{EngineThread(&dispatcher->engine_->store()), dispatcher->metrics_->NewThread()} {
+    ahead_.reserve(kAhead + kInlineRequests);
+  }
+
+  void Handle(std::span<const Inbound> messages, ReplySink* sink) override {
+    const int64_t arrived_us = MonotonicMicros();
+    thread_.metrics->turns.Add(1);
+    thread_.metrics->bodies.Add(messages.size());
+    for (size_t next = 0; next < messages.size();)
+      next = HandleSome(messages, next, sink, arrived_us);
+  }
+
+ private:
+  // A message of this turn whose requests were not refused.
+  struct Running {
+    const Inbound* message;
+    bool here;     // Its body is short enough to run on this thread.
+    size_t first;  // Its requests that were read ahead.
+    size_t last;
+  };
+
+  // Handles messages from `next` on, as many as are fetched together; returns where it ended.
+  size_t HandleSome(std::span<const Inbound> messages, size_t next, ReplySink* sink,
+                    int64_t arrived_us) {
+    ahead_.clear();
+    running_.clear();
+    thread_.engine.EnterTurn();
+    for (; next < messages.size() && ahead_.size() < kAhead; ++next) {
+      const Inbound& message = messages[next];
+      if (message.too_large || message.body.empty()) {
+        RefuseWhole(message, sink);
+      } else {
+        const bool here =
+            dispatcher_.options_.inline_allowed && message.body.size() <= kInlineBodyBytes;
+        const size_t first = ahead_.size();
+        if (here) {
+          dispatcher_.ReadAhead(NewBody(running_.size(), message), kInlineRequests, &ahead_);
+        }
+        running_.push_back({&message, here, first, ahead_.size()});
+      }
+    }
+    const std::span<const Request> ahead(ahead_);
+    dispatcher_.PrefetchEntries(ahead);
+    for (size_t i = 0; i < running_.size(); ++i) {
+      const Running& running = running_[i];
+      const Inbound& message = *running.message;
+      if (!dispatcher_.transport_->TakesMore(message.connection)) {
+        RefuseAll(message, sink);
+        continue;
+      }
+      if (!running.here || dispatcher_.HasStrand(message.peer)) {
+        NewBody(i, message);
+        HandOver(message, i, sink, arrived_us);
+        continue;
+      }
+      const Stop stop = dispatcher_.Run(ahead.subspan(running.first, running.last - running.first),
+                                        message.connection, Code::kOk, /*long_allowed=*/false,
+                                        &thread_, bodies_[i].get());
+      if (stop == Stop::kEnd) {
+        Finish(message, bodies_[i].get(), sink, arrived_us);
+      } else {
+        HandOver(message, i, sink, arrived_us);
+      }
+    }
+    thread_.engine.LeaveTurn();
+    return next;
+  }
+
+  // The i-th body of the turn, to read `message`. They are used again, with the memory they have.
+  Body* NewBody(size_t i, const Inbound& message) {
+    if (bodies_.size() <= i) bodies_.resize(i + 1);
+    if (bodies_[i] == nullptr) bodies_[i] = std::make_unique<Body>();
+    bodies_[i]->Begin(message.body, dispatcher_.commands_->limits().nesting);
+    return bodies_[i].get();
+  }
+
+  // Gives what is left of the i-th body to the workers.
+  void HandOver(const Inbound& message, size_t i, ReplySink* sink, int64_t arrived_us) {
+    if (bodies_[i]->requests == 0 && !dispatcher_.MayEnqueue(message)) {
+      return RefuseAll(message, sink);
+    }
+    dispatcher_.Enqueue(message, std::move(bodies_[i]), arrived_us);
+  }
+
+  void Finish(const Inbound& message, Body* body, ReplySink* sink, int64_t arrived_us) {
+    if (body->reply.empty()) return;  // Notifications only.
+    if (!dispatcher_.engine_->committer().Passed(body->gate)) {
+      Outbound reply{message.connection, std::string(message.address), std::move(body->reply)};
+      if (!dispatcher_.PassOrPark(body->gate, &reply, arrived_us)) return;
+      body->reply = std::move(reply.reply);
+    }
+    thread_.metrics->latency.Record(static_cast<uint64_t>(MonotonicMicros() - arrived_us));
+    sink->Reply(message, &body->reply);
+  }
+
+  // The message was over a bound of the transport, or has nothing in it.
+  void RefuseWhole(const Inbound& message, ReplySink* sink) {
+    Reply reply;
+    const Status status = message.too_large
+                              ? Status(Code::kTooLarge,
+                                       "the message has too many frames, or too long an envelope "
+                                       "or body; see limits in hello")
+                              : Status(Code::kMalformed, "the body is empty");
+    dispatcher_.commands_->Refuse(Request{}, status, &thread_, &reply);
+    sink->Reply(message, &reply);
+  }
+
+  // Too much waits for this peer: each request of the message is answered so, and none of them
+  // runs.
+  void RefuseAll(const Inbound& message, ReplySink* sink) {
+    Body body;
+    body.Begin(message.body, dispatcher_.commands_->limits().nesting);
+    std::vector<Request> requests;
+    Stop stop = Stop::kNone;
+    while (stop == Stop::kNone) {
+      requests.clear();
+      dispatcher_.ReadAhead(&body, kInlineRequests, &requests);
+      stop = dispatcher_.Run(requests, message.connection, Code::kOverloaded,
+                             /*long_allowed=*/false, &thread_, &body);
+    }
+    if (!body.reply.empty()) sink->Reply(message, &body.reply);
+  }
+
+  Dispatcher& dispatcher_;
+  CommandThread thread_;
+  std::vector<Request> ahead_;
+  std::vector<Running> running_;
+  std::vector<std::unique_ptr<Body>> bodies_;
+};
+
+// --- Running requests -------------------------------------------------------------------------
+
+Dispatcher::Dispatcher(const Options& options, Engine* engine, Commands* commands, Metrics* metrics)
+    : options_(options), engine_(engine), commands_(commands), metrics_(metrics) {
+  for (uint32_t i = 0; i < options_.workers; ++i) workers_.emplace_back([this] { Work(); });
+}
+
+Dispatcher::~Dispatcher() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    work_.NotifyAll();
+  }
+  for (std::thread& worker : workers_) worker.join();
+}
+
+std::unique_ptr<MessageHandler::Lane> Dispatcher::NewLane() {
+  return std::make_unique<InlineLane>(this);
+}
+
+void Dispatcher::ReadAhead(Body* body, size_t count, std::vector<Request>* ahead) {
+  const size_t left = commands_->limits().requests - body->requests;
+  for (size_t i = 0; i < count; ++i) {
+    Request& request = ahead->emplace_back();
+    if (!body->decoder.Next(&request)) {
+      ahead->pop_back();
+      return;
+    }
+    if (i == left) {
+      // One more than a body may have: it is answered, and what follows is dropped.
+      request.error = Code::kTooLarge;
+      body->decoder = Decoder({}, 0);
+      return;
+    }
+    if (request.key.data() != nullptr) {
+      request.hash = engine_->store().Hash(request.key);
+      engine_->store().Prefetch(request.hash);
+    }
+  }
+}
+
+void Dispatcher::PrefetchEntries(std::span<const Request> ahead) {
+  for (const Request& request : ahead) {
+    if (request.key.data() != nullptr) engine_->store().PrefetchEntry(request.hash);
+  }
+}
+
+Dispatcher::Stop Dispatcher::Run(std::span<const Request> ahead, uint64_t connection, Code refused,
+                                 bool long_allowed, CommandThread* thread, Body* body) {
+  const Limits& limits = commands_->limits();
+  for (const Request& request : ahead) {
+    Commands::Verdict verdict = Commands::Verdict::kDone;
+    if (request.error == Code::kTooLarge) {
+      commands_->Refuse(request,
+                        Status(Code::kTooLarge, "the body has more than " +
+                                                    std::to_string(limits.requests) + " requests"),
+                        thread, &body->reply);
+    } else if (request.error == Code::kOk && refused != Code::kOk) {
+      commands_->Refuse(request, Status(refused, "too much waits for this peer; it did not run"),
+                        thread, &body->reply);
+    } else if (request.error == Code::kOk && body->reply.size() >= limits.reply_bytes) {
+      commands_->Refuse(request,
+                        Status(Code::kOverloaded, "the reply before it is full; it did not run"),
+                        thread, &body->reply);
+    } else {
+      verdict = commands_->Run(request, connection, long_allowed, thread, &body->walk, &body->reply,
+                               &body->gate);
+    }
+    switch (verdict) {
+      case Commands::Verdict::kDone:
+        ++body->requests;
+        break;
+      case Commands::Verdict::kMalformed:
+        return Stop::kEnd;
+      case Commands::Verdict::kUnfinished:
+      case Commands::Verdict::kLong:
+      case Commands::Verdict::kNoRoom:
+        body->decoder = Decoder({request.begin, static_cast<size_t>(body->end - request.begin)},
+                                limits.nesting);
+        return verdict == Commands::Verdict::kUnfinished ? Stop::kSlice
+               : verdict == Commands::Verdict::kLong     ? Stop::kLong
+                                                         : Stop::kNoRoom;
+    }
+  }
+  return body->decoder.AtEnd() ? Stop::kEnd : Stop::kNone;
+}
+
+// --- Strands and workers ----------------------------------------------------------------------
+
+bool Dispatcher::HasStrand(uint64_t peer) {
+  // Only the peer's lane adds to its strand, and asks; so what it sees here cannot grow meanwhile.
+  if (strand_count_.load(std::memory_order_acquire) == 0) return false;
+  MutexLock lock(mu_);
+  return strands_.contains(peer);
+}
+
+bool Dispatcher::MayEnqueue(const Inbound& message) {
+  if (waiting_bytes_.load(std::memory_order_relaxed) + message.body.size() > kInputBytesInAll) {
+    return false;
+  }
+  MutexLock lock(mu_);
+  const auto strand = strands_.find(message.peer);
+  return strand == strands_.end() || strand->second.size() < kRequestsOfPeer;
+}
+
+void Dispatcher::Enqueue(const Inbound& message, std::unique_ptr<Body> body, int64_t arrived_us) {
+  auto job = std::make_unique<Job>();
+  job->connection = message.connection;
+  job->peer = message.peer;
+  job->address = message.address;
+  job->bytes = body->decoder.rest();
+  job->arrived_us = arrived_us;
+  body->decoder = Decoder(job->bytes, commands_->limits().nesting);
+  body->end = job->bytes.data() + job->bytes.size();
+  job->body = std::move(body);
+  waiting_bytes_.fetch_add(job->bytes.size(), std::memory_order_relaxed);
+  MutexLock lock(mu_);
+  auto& strand = strands_[message.peer];
+  strand.push_back(std::move(job));
+  if (strand.size() == 1) {
+    strand_count_.fetch_add(1, std::memory_order_release);
+    runnable_.push_back(message.peer);
+    work_.NotifyOne();
+  }
+}
+
+Dispatcher::Stop Dispatcher::RunSlice(Job* job, std::vector<Request>* ahead,
+                                      CommandThread* thread) {
+  Stop stop = Stop::kNone;
+  thread->engine.EnterTurn();
+  for (size_t ran = 0; ran < kInlineRequests && stop == Stop::kNone; ran += kAhead) {
+    ahead->clear();
+    ReadAhead(job->body.get(), kAhead, ahead);
+    PrefetchEntries(*ahead);
+    const Code refused = transport_->TakesMore(job->connection) ? Code::kOk : Code::kOverloaded;
+    stop = Run(*ahead, job->connection, refused, /*long_allowed=*/true, thread, job->body.get());
+  }
+  thread->engine.LeaveTurn();
+  return stop;
+}
+
+void Dispatcher::Work() {
+  CommandThread thread{EngineThread(&engine_->store()), metrics_->NewThread()};
+  std::vector<Request> ahead;
+  for (;;) {
+    uint64_t peer;
+    Job* job;
+    {
+      MutexLock lock(mu_);
+      while (runnable_.empty() && !stopping_) work_.Wait(mu_);
+      if (stopping_) return;
+      peer = runnable_.front();
+      runnable_.pop_front();
+      // The first job is this thread's until it makes the peer runnable again, or takes it out.
+      job = strands_[peer].front().get();
+    }
+    const Stop stop = RunSlice(job, &ahead, &thread);
+    std::vector<Outbound> ready;
+    if (stop == Stop::kEnd && !job->body->reply.empty()) {
+      Outbound reply{job->connection, std::move(job->address), std::move(job->body->reply)};
+      if (PassOrPark(job->body->gate, &reply, job->arrived_us)) {
+        thread.metrics->latency.Record(static_cast<uint64_t>(MonotonicMicros() - job->arrived_us));
+        ready.push_back(std::move(reply));
+      }
+    }
+    // Before the strand is gone: once it is, the peer's next replies may leave from its lane.
+    if (!ready.empty()) transport_->Send(std::move(ready));
+    MutexLock lock(mu_);
+    if (stop == Stop::kNoRoom) {
+      starved_.push_back(peer);
+    } else if (stop == Stop::kEnd) {
+      auto& strand = strands_[peer];
+      waiting_bytes_.fetch_sub(job->bytes.size(), std::memory_order_relaxed);
+      strand.pop_front();
+      if (strand.empty()) {
+        strands_.erase(peer);
+        strand_count_.fetch_sub(1, std::memory_order_release);
+        idle_.NotifyAll();
+      } else {
+        runnable_.push_back(peer);
+      }
+    } else {
+      runnable_.push_back(peer);
+    }
+    // Room that came free before `peer` stood among the starved has called nobody.
+    if (!starved_.empty() && engine_->committer().queued_bytes() < kCommitQueueBytesMax / 2) {
+      runnable_.insert(runnable_.end(), starved_.begin(), starved_.end());
+      starved_.clear();
+    }
+  }
+}
+
+// --- The gate ---------------------------------------------------------------------------------
+
+bool Dispatcher::PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_us) {
+  const Committer& committer = engine_->committer();
+  if (committer.Passed(gate)) return true;
+  if (committer.failed()) {
+    reply->reply = AsOutcomeUnknown(reply->reply, committer.failure());
+    return true;
+  }
+  auto parked = std::make_unique<Parked>(Parked{gate, std::move(*reply), arrived_us});
+  {
+    MutexLock lock(parked_mu_);
+    parked_count_.fetch_add(1, std::memory_order_relaxed);
+    gate.synced > committer.synced() ? parked_for_sync_.push(std::move(parked))
+                                     : parked_.push(std::move(parked));
+  }
+  // What passed between the look and the lock has called nobody.
+  if (committer.Passed(gate) || committer.failed()) OnProgress();
+  return false;
+}
+
+void Dispatcher::OnProgress() {
+  const Committer& committer = engine_->committer();
+  std::vector<ParkedPointer> released;
+  const bool failed = committer.failed();
+  {
+    MutexLock lock(parked_mu_);
+    const auto take = [&](auto* queue) {
+      // A priority queue gives its top as const, since moving it would break the order; it is
+      // popped at once.
+      ParkedPointer top = std::move(const_cast<ParkedPointer&>(queue->top()));
+      queue->pop();
+      return top;
+    };
+    while (!parked_for_sync_.empty() &&
+           (failed || parked_for_sync_.top()->gate.synced <= committer.synced())) {
+      parked_.push(take(&parked_for_sync_));
+    }
+    while (!parked_.empty() && (failed || parked_.top()->gate.open <= committer.open())) {
+      released.push_back(take(&parked_));
+    }
+  }
+  std::vector<Outbound> ready;
+  for (ParkedPointer& parked : released) {
+    if (failed && !committer.Passed(parked->gate)) {
+      parked->reply.reply = AsOutcomeUnknown(parked->reply.reply, committer.failure());
+    }
+    ready.push_back(std::move(parked->reply));
+  }
+  if (!ready.empty()) {
+    transport_->Send(std::move(ready));
+    parked_count_.fetch_sub(released.size(), std::memory_order_release);
+  }
+  MutexLock lock(mu_);
+  if (!starved_.empty()) {
+    runnable_.insert(runnable_.end(), starved_.begin(), starved_.end());
+    starved_.clear();
+    work_.NotifyAll();
+  }
+  idle_.NotifyAll();
+}
+
+bool Dispatcher::Drain(int64_t timeout_ms) {
+  const int64_t until_us = MonotonicMicros() + timeout_ms * 1000;
+  MutexLock lock(mu_);
+  while (!strands_.empty() || parked_count_.load(std::memory_order_acquire) > 0) {
+    const int64_t left_us = until_us - MonotonicMicros();
+    if (left_us <= 0) return false;
+    idle_.WaitFor(mu_, std::chrono::microseconds(std::min<int64_t>(left_us, 10'000)));
+  }
+  return true;
+}
+
+Dispatcher::Gauges Dispatcher::gauges() const {
+  return {strand_count_.load(std::memory_order_relaxed),
+          waiting_bytes_.load(std::memory_order_relaxed),
+          parked_count_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace entrepot

@@ -1,0 +1,134 @@
+// The program entrepot-server: reads its configuration, starts a Server, waits for a signal, stops.
+//
+// Exit status: 0 after SIGTERM or SIGINT; 1 when the system refuses something, such as a port that
+// is in use; 2 for a configuration that cannot be meant.
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "server/config.h"
+#include "server/logger.h"
+#include "server/server.h"
+
+namespace entrepot {
+namespace {
+
+constexpr int kExitRefused = 1;
+constexpr int kExitUsage = 2;
+
+std::string JsonString(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (static_cast<unsigned char>(c) < ' ') {
+      quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+// Whoever waits for the file finds it whole or not at all.
+Status WritePortsFile(const std::string& path, const std::vector<std::string>& endpoints) {
+  std::string listen;
+  for (const std::string& endpoint : endpoints) {
+    listen += (listen.empty() ? "" : ", ") + JsonString(endpoint);
+  }
+  const std::string unfinished = path + ".tmp";
+  FileSystem& files = FileSystem::Posix();
+  Status status = WriteWholeFile(
+      files, unfinished,
+      fmt::format("{{\"listen\": [{}], \"feed\": null, \"admin\": null}}\n", listen));
+  return status.ok() ? files.Rename(unfinished, path) : status;
+}
+
+// Each connection takes a file. Returns how many there may be.
+uint64_t RaiseFileLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+bool ReachableFromOutside(const std::string& endpoint) {
+  return endpoint.starts_with("tcp://") && !endpoint.starts_with("tcp://127.") &&
+         !endpoint.starts_with("tcp://[::1]") && !endpoint.starts_with("tcp://localhost");
+}
+
+int Main(int argc, char** argv) {
+  const std::vector<const char*> arguments(argv + 1, argv + argc);
+  Result<Config> config = ReadConfig(
+      arguments, [](const char* name) -> const char* { return std::getenv(name); },
+      ServerVersion());
+  if (!config.ok()) {
+    fmt::print(stderr, "entrepot-server: {}\n", config.status().message());
+    return kExitUsage;
+  }
+  if (config->answer) {
+    fmt::print("{}", *config->answer);
+    return 0;
+  }
+
+  // Before any thread is started, so that all of them leave the signals to sigtimedwait() below.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  Logger logger(config->log_level);
+  const uint64_t files = RaiseFileLimit();
+  logger.Info("entrepot-server {} starting, room for {} open files", ServerVersion(), files);
+  Result<std::unique_ptr<Server>> server = Server::Start(config->options, &logger);
+  if (!server.ok()) {
+    logger.Error("{}", server.status().message());
+    return server.status().code() == Code::kInvalidArgument ? kExitUsage : kExitRefused;
+  }
+  for (const std::string& endpoint : (*server)->endpoints()) {
+    logger.Info("listening on {}", endpoint);
+    if (ReachableFromOutside(endpoint)) {
+      logger.Warning(
+          "{} can be reached by other machines, and there is no access control: anyone "
+          "there may read and write, and libzmq cannot refuse to read a peer that sends "
+          "without end",
+          endpoint);
+    }
+  }
+  if (!config->ports_file.empty()) {
+    if (Status status = WritePortsFile(config->ports_file, (*server)->endpoints()); !status.ok()) {
+      logger.Error("{}", status.message());
+      return kExitRefused;
+    }
+  }
+  logger.Info("ready; data is kept in memory only: a stop or a crash empties the store");
+
+  int signal;
+  do {
+    const timespec second{1, 0};
+    signal = sigtimedwait(&signals, nullptr, &second);
+    logger.TellRefused();
+  } while (signal < 0);
+  logger.Info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+  (*server)->Stop();
+  logger.Info("stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace entrepot
+
+int main(int argc, char** argv) { return entrepot::Main(argc, argv); }

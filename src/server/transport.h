@@ -1,0 +1,99 @@
+// The seam between what speaks to the network and what answers requests.
+//
+// A transport delivers the messages of a turn as one batch, and takes replies back: at once, on its
+// own thread, or later from any thread. What stands behind the seam sees no socket and no ZeroMQ
+// type.
+//
+// Thread safety: stated for each call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "protocol/encoder.h"
+
+namespace entrepot {
+
+// One message, as it came in.
+struct Inbound {
+  // The connection it came from: the same number for all its messages, never that of another.
+  uint64_t connection = 0;
+  // Who sent it, to be handed back with the reply: the transport's own business, envelope included.
+  std::string_view address;
+  // Who sent it, as far as order goes: the connection and, behind a proxy, the peer there.
+  uint64_t peer = 0;
+  std::string_view body;
+  // Over a bound of the transport: not to be run, but answered `too_large` under msgid 0.
+  bool too_large = false;
+};
+
+// A reply on its way out.
+struct Outbound {
+  uint64_t connection = 0;
+  std::string address;
+  Reply reply;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  // Hands replies over to be sent. Any thread.
+  virtual void Send(std::vector<Outbound> replies) = 0;
+
+  // False: so much waits for this connection to take it that nothing more is to be run for it. Any
+  // thread.
+  virtual bool TakesMore(uint64_t connection) const = 0;
+
+  // The endpoints listened on, with the ports that were picked. Any thread, after the start.
+  virtual const std::vector<std::string>& endpoints() const = 0;
+
+  // Reads no more from now on; returns when no batch is being handled. Send() still works.
+  virtual void StopReading() = 0;
+  // Sends what it was given, waits a moment for peers to take it, and ends its threads.
+  virtual void Stop() = 0;
+
+  struct Counters {
+    uint64_t messages_in = 0;
+    uint64_t messages_out = 0;
+    uint64_t bytes_in = 0;
+    uint64_t bytes_out = 0;
+    uint64_t refused_messages = 0;  // Of too many frames, or of too long an envelope.
+    uint64_t dropped_replies = 0;   // For peers that are gone, or that never read.
+    uint64_t waiting_bytes = 0;     // Of replies that peers have not taken yet.
+  };
+  virtual Counters counters() const = 0;
+};
+
+// Answers batches.
+class MessageHandler {
+ public:
+  // Takes a reply that is ready at once.
+  class ReplySink {
+   public:
+    // What it does not take out of `reply`, its memory above all, is the caller's again.
+    virtual void Reply(const Inbound& message, entrepot::Reply* reply) = 0;
+
+   protected:
+    ~ReplySink() = default;
+  };
+
+  // One for each thread of a transport, used by that thread only.
+  class Lane {
+   public:
+    virtual ~Lane() = default;
+    // Handles the messages of a turn; their bytes are valid until it returns.
+    virtual void Handle(std::span<const Inbound> messages, ReplySink* sink) = 0;
+  };
+  virtual std::unique_ptr<Lane> NewLane() = 0;
+
+ protected:
+  ~MessageHandler() = default;
+};
+
+}  // namespace entrepot
