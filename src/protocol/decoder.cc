@@ -38,8 +38,15 @@ bool Decoder::Next(Request* request) {
 
 bool Decoder::Read(Request* request) {
   Token token;
-  if (!reader_.Next(&token) || token.type != Token::kArray) return false;
-  const uint32_t items = token.count;
+  uint32_t items;
+  if (const std::string_view rest = this->rest(); (rest.front() & 0xf0) == 0x90) {
+    // Read without a look at what follows, so that the msgid of an item that ends early is told.
+    items = rest.front() & 0x0f;
+    reader_ = MsgpackReader(rest.substr(1));
+  } else {
+    if (!reader_.Next(&token) || token.type != Token::kArray) return false;
+    items = token.count;
+  }
   if (items == 0 || !reader_.Next(&token) || token.type != Token::kUnsigned) return false;
   if (token.number == 0) {
     // Read before the count is judged, so that even a request of wrong length is answered by msgid.

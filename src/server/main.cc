@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "server/config.h"
 #include "server/logger.h"
+#include "server/option.h"
 #include "server/server.h"
 
 namespace entrepot {
@@ -63,11 +64,6 @@ uint64_t RaiseFileLimit() {
   return limit.rlim_cur;
 }
 
-bool ReachableFromOutside(const std::string& endpoint) {
-  return endpoint.starts_with("tcp://") && !endpoint.starts_with("tcp://127.") &&
-         !endpoint.starts_with("tcp://[::1]") && !endpoint.starts_with("tcp://localhost");
-}
-
 int Main(int argc, char** argv) {
   const std::vector<const char*> arguments(argv + 1, argv + argc);
   Result<Config> config = ReadConfig(
@@ -100,7 +96,7 @@ int Main(int argc, char** argv) {
   }
   for (const std::string& endpoint : (*server)->endpoints()) {
     logger.Info("listening on {}", endpoint);
-    if (ReachableFromOutside(endpoint)) {
+    if (!IsLocalEndpoint(endpoint)) {
       logger.Warning(
           "{} can be reached by other machines, and there is no access control: anyone "
           "there may read and write, and libzmq cannot refuse to read a peer that sends "

@@ -98,12 +98,18 @@ Status CheckEndpoint(const std::string& endpoint) {
 
 bool IsLocalEndpoint(std::string_view endpoint) {
   if (!endpoint.starts_with(kTcp)) return true;
-  const std::string host(HostOf(endpoint));
+  std::string host(HostOf(endpoint));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   in_addr address;
   if (inet_pton(AF_INET, host.c_str(), &address) == 1) {
     return ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
   }
-  return host == "localhost" || host == "[::1]" || host == "::1";
+  in6_addr address6;
+  if (inet_pton(AF_INET6, host.c_str(), &address6) == 1) {
+    return IN6_IS_ADDR_LOOPBACK(&address6) ||
+           (IN6_IS_ADDR_V4MAPPED(&address6) && address6.s6_addr[12] == IN_LOOPBACKNET);
+  }
+  return host == "localhost";
 }
 
 }  // namespace entrepot

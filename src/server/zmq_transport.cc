@@ -136,16 +136,18 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   }
 
   void Send(std::vector<Outbound> replies) {
+    std::vector<Queued> charged;
+    for (Outbound& reply : replies) {
+      Queued queued;
+      if (!Charge(reply.connection, reply.reply.size(), &queued.charge)) continue;
+      queued.connection = reply.connection;
+      queued.address = std::move(reply.address);
+      queued.reply = std::move(reply.reply);
+      charged.push_back(std::move(queued));
+    }
     {
       MutexLock lock(mu_);
-      for (Outbound& reply : replies) {
-        Queued queued;
-        if (!Charge(reply.connection, reply.reply.size(), &queued.charge)) continue;
-        queued.connection = reply.connection;
-        queued.address = std::move(reply.address);
-        queued.reply = std::move(reply.reply);
-        outbox_.push_back(std::move(queued));
-      }
+      for (Queued& queued : charged) outbox_.push_back(std::move(queued));
     }
     Wake();
   }
@@ -200,8 +202,12 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   struct Lent {
     char* memory;
     OutputAccount::Charge charge;
+    // libzmq hands the message from thread to thread by atomics of its own; this one says so to who
+    // cannot look inside of it, the thread sanitizer.
+    std::atomic<bool> handed_over{false};
     static void Free(void*, void* hint) {
       auto* const lent = static_cast<Lent*>(hint);
+      CHECK(lent->handed_over.load(std::memory_order_acquire));
       std::free(lent->memory);
       delete lent;
     }
@@ -384,6 +390,7 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
       reply->Clear();
     }
     char* const memory = lent->memory;
+    lent->handed_over.store(true, std::memory_order_release);
     return zmq::message_t(memory, size, Lent::Free, lent.release());
   }
 

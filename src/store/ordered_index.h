@@ -101,8 +101,9 @@ class OrderedIndex {
 
   // Calls `at_instant` when no change of the index can happen: the page is exact for that moment.
   // Then calls `visit` for each entry of the range in order, until it answers kStop or
-  // kPageLimitMax entries have been visited. What `visit` is given may be read within that call
-  // only. Requires ready(); holding no stripe.
+  // kPageLimitMax entries have been visited. What `visit` is given may be read until the caller's
+  // turn ends: if it is replaced meanwhile, it is not freed before. Requires ready(); holding no
+  // stripe.
   Page ReadPage(const PageRequest& request, Epochs::Participant* participant,
                 absl::FunctionRef<void()> at_instant, absl::FunctionRef<Visit(const Entry&)> visit);
 
