@@ -1,0 +1,7 @@
+"""Conformance tests: the vectors of tests/vectors against a real server."""
+
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
