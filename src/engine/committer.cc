@@ -28,11 +28,9 @@ void EngineClock::Raise(int64_t time_ms) {
   }
 }
 
-Committer::Committer(Log* log, SyncPolicy policy, EngineClock* clock, uint64_t next_revision,
-                     Progress progress)
+Committer::Committer(Log* log, SyncPolicy policy, uint64_t next_revision, Progress progress)
     : log_(log),
       policy_(policy),
-      clock_(clock),
       progress_(std::move(progress)),
       durable_at_once_(log->durable_at_once()),
       last_revision_(next_revision - 1),
@@ -61,8 +59,7 @@ Code Committer::Reserve(size_t bytes) {
 
 void Committer::Release(size_t bytes) { reserved_.fetch_sub(bytes, std::memory_order_relaxed); }
 
-uint64_t Committer::Append(std::span<const Pending> records, size_t reserved) {
-  const int64_t now_ms = clock_->NowMs();
+uint64_t Committer::Append(std::span<const Pending> records, int64_t now_ms, size_t reserved) {
   bool wake = false;
   uint64_t revision;
   size_t used = 0;

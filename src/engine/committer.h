@@ -75,9 +75,8 @@ class Committer {
   // Called by the committer's thread after the watermark rose, room came free, or the log failed.
   using Progress = std::function<void()>;
 
-  // `next_revision` is the first that will be given. `log` and `clock` outlive the committer.
-  Committer(Log* log, SyncPolicy policy, EngineClock* clock, uint64_t next_revision,
-            Progress progress);
+  // `next_revision` is the first that will be given. `log` outlives the committer.
+  Committer(Log* log, SyncPolicy policy, uint64_t next_revision, Progress progress);
   // Writes what is queued, then stops.
   ~Committer();
   Committer(const Committer&) = delete;
@@ -96,9 +95,10 @@ class Committer {
     ByteBuffer* record;
   };
   // Appends `records` behind one another and gives each kChange the next revision; returns the last
-  // one given so far. `reserved` is what Reserve() took, at least the sum of their RecordBytes();
+  // one given so far. They are of the time `now_ms`, or of that of the record before, if that is
+  // later. `reserved` is what Reserve() took, at least the sum of their RecordBytes();
   // the rest is given back. Callers hold the stripes and queues of what they change.
-  uint64_t Append(std::span<const Pending> records, size_t reserved);
+  uint64_t Append(std::span<const Pending> records, int64_t now_ms, size_t reserved);
 
   // Has the log synced up to what was appended by now, also where the policy would wait.
   void RequestSync();
@@ -134,7 +134,6 @@ class Committer {
   // Constant after construction.
   Log* const log_;
   const SyncPolicy policy_;
-  EngineClock* const clock_;
   const Progress progress_;
   const bool durable_at_once_;
 

@@ -48,7 +48,7 @@ Engine::Engine(const Options& options, Log* log, const Clock& clock, Committer::
       history_(Hex64(RandomUint64())),
       clock_(clock),
       store_(options.stripes),
-      committer_(log, options.sync, &clock_, /*next_revision=*/1, std::move(progress)),
+      committer_(log, options.sync, /*next_revision=*/1, std::move(progress)),
       index_states_{options.value_index ? IndexState::kIdle : IndexState::kOff,
                     options.key_index ? IndexState::kIdle : IndexState::kOff},
       maintenance_([this] { Maintain(); }) {}
@@ -72,7 +72,7 @@ Gate Engine::GateOfReading(const Entry* entry, int64_t now_ms, uint64_t last_rem
 
 void Engine::GetMany(EngineThread* thread, std::span<const Operation> gets, Gate* gate,
                      absl::FunctionRef<void(size_t, const Entry*)> function) {
-  const int64_t now_ms = NowMs();
+  const int64_t now_ms = thread->now_ms_;
   absl::InlinedVector<uint64_t, 16> hashes;
   for (const Operation& get : gets) hashes.push_back(get.hash);
   Store::Locked locked(&store_, &thread->participant_, hashes);
@@ -87,7 +87,7 @@ Result<Engine::Page> Engine::ReadPage(EngineThread* thread, IndexOrder order,
                                       const OrderedIndex::PageRequest& request, Gate* gate,
                                       absl::FunctionRef<OrderedIndex::Visit(const Entry&)> visit) {
   if (Status status = WaitForIndex(order); !status.ok()) return status;
-  const int64_t now_ms = NowMs();
+  const int64_t now_ms = thread->now_ms_;
   OrderedIndex& index = order == IndexOrder::kByValue ? store_.by_value() : store_.by_key();
   Page page;
   const OrderedIndex::Page read = index.ReadPage(
@@ -214,7 +214,7 @@ uint64_t Engine::Commit(EngineThread* thread, Store::Locked* locked,
     records.push_back({RecordType::kOutcome, &record});
   }
   locked->LockQueues(hashes);
-  const uint64_t revision = committer_.Append(records, std::exchange(*reserved, 0));
+  const uint64_t revision = committer_.Append(records, thread->now_ms_, std::exchange(*reserved, 0));
   for (const Planned& plan : planned) {
     if (plan.effect.kind == Effect::kPut) {
       plan.effect.fresh->set_version(revision);
@@ -232,7 +232,7 @@ uint64_t Engine::Commit(EngineThread* thread, Store::Locked* locked,
 
 Status Engine::Write(EngineThread* thread, const Operation& operation, Retries::Attempt* attempt,
                      size_t reply_room, OperationResult* result, Gate* gate) {
-  const int64_t now_ms = NowMs();
+  const int64_t now_ms = thread->now_ms_;
   Planned plan{.key = operation.key, .hash = operation.hash};
   plan.effect = {Effect::kPut, ChangeOp::kSet, PrepareEntry(operation, now_ms)};
   Entry* const prepared = plan.effect.fresh;
@@ -279,7 +279,7 @@ Status Engine::Write(EngineThread* thread, const Operation& operation, Retries::
 Status Engine::Transact(EngineThread* thread, const Transaction& transaction,
                         Retries::Attempt* attempt, size_t reply_room, TransactionResult* result,
                         Gate* gate) {
-  const int64_t now_ms = NowMs();
+  const int64_t now_ms = thread->now_ms_;
   absl::InlinedVector<uint64_t, 16> hashes;
   size_t bytes = RecordBytes(1 + kRetryOutcomeBytes);
   for (const Condition& condition : transaction.conditions) hashes.push_back(condition.hash);
@@ -396,7 +396,7 @@ Status Engine::Transact(EngineThread* thread, const Transaction& transaction,
 
 size_t Engine::RemoveKeys(EngineThread* thread, std::span<const std::string> keys, Cause cause,
                           uint64_t* version, Gate* gate, Status* status) {
-  const int64_t now_ms = NowMs();
+  const int64_t now_ms = thread->now_ms_;
   size_t removed = 0;
   for (const std::string& key : keys) {
     Planned plan{.key = key, .hash = store_.Hash(key)};
@@ -475,7 +475,7 @@ Result<SessionId> Engine::OpenSession(EngineThread* thread, uint64_t creator, Ga
   StoreLittle(to + kRecordHeaderBytes + 8, session->low);
   record.Advance(kRecordHeaderBytes + 16);
   const Committer::Pending pending{RecordType::kSession, &record};
-  gate->Add({.open = committer_.Append({&pending, 1}, reserved)});
+  gate->Add({.open = committer_.Append({&pending, 1}, thread->now_ms_, reserved)});
   return session;
 }
 
@@ -492,10 +492,10 @@ void Engine::Maintain() {
       if (stopping_) return;
     }
     BuildWantedIndexes(&thread);
-    thread.EnterTurn();
+    EnterTurn(&thread);
     store_.by_value().ApplyQueuesLeftOver(&thread.participant_);
     store_.by_key().ApplyQueuesLeftOver(&thread.participant_);
-    thread.LeaveTurn();
+    LeaveTurn(&thread);
     const int64_t monotonic_ms = MonotonicMicros() / 1000;
     if (monotonic_ms - last_expiry_ms >= kExpiryPeriodMs) {
       last_expiry_ms = monotonic_ms;
@@ -515,10 +515,10 @@ void Engine::BuildWantedIndexes(EngineThread* thread) {
   for (const IndexOrder order : {IndexOrder::kByValue, IndexOrder::kByKey}) {
     std::atomic<IndexState>& state = index_states_[static_cast<int>(order)];
     if (state.load(std::memory_order_acquire) != IndexState::kWanted) continue;
-    thread->EnterTurn();
+    EnterTurn(thread);
     store_.BuildIndex(order == IndexOrder::kByValue ? &store_.by_value() : &store_.by_key(),
                       &thread->participant_);
-    thread->LeaveTurn();
+    LeaveTurn(thread);
     MutexLock lock(maintenance_mu_);
     state.store(IndexState::kReady, std::memory_order_release);
     index_ready_.NotifyAll();
@@ -530,13 +530,13 @@ void Engine::ExpireStripe(EngineThread* thread, uint32_t number) {
   Status status;
   do {
     keys.clear();
-    thread->EnterTurn();
-    store_.ExpiredKeys(number, NowMs(), &keys);
+    EnterTurn(thread);
+    store_.ExpiredKeys(number, thread->now_ms_, &keys);
     uint64_t version;
     Gate gate;
     const size_t removed = RemoveKeys(thread, keys, Cause::kExpired, &version, &gate, &status);
     expired_.fetch_add(removed, std::memory_order_relaxed);
-    thread->LeaveTurn();
+    LeaveTurn(thread);
     // Where the log takes nothing now, the next round comes again.
   } while (status.ok() && keys.size() == kExpiryBatch);
 }

@@ -42,13 +42,10 @@ class EngineThread {
  public:
   explicit EngineThread(Store* store) : participant_(&store->epochs()) {}
 
-  // What is found between the two stays readable; see store/epoch.h.
-  void EnterTurn() { participant_.Enter(); }
-  void LeaveTurn() { participant_.Leave(); }
-
  private:
   friend class Engine;
   Epochs::Participant participant_;
+  int64_t now_ms_ = 0;  // Of the turn.
   ByteBuffer record_;
   std::vector<ByteBuffer> expiry_records_;
 };
@@ -79,14 +76,28 @@ class Engine {
   // 16 hexadecimal characters: the name of this sequence of revisions.
   const std::string& history() const { return history_; }
 
+  // A turn: what is found in it stays readable (store/epoch.h), and has one time, taken when it
+  // begins: after the requests that run in it were received, so each of them runs at a time between
+  // its call and its answer.
+  void EnterTurn(EngineThread* thread) {
+    thread->participant_.Enter();
+    thread->now_ms_ = clock_.NowMs();
+  }
+  void LeaveTurn(EngineThread* thread) { thread->participant_.Leave(); }
+
   // --- Reading -------------------------------------------------------------------------------
 
-  // Calls function(entry or null) below the stripe's lock, with null for an entry that has expired.
+  // Calls function(entry or null, …) below the stripe's lock, with null for one that has expired.
+  // It is told the milliseconds that are left, too; 0 for an entry that does not expire.
   template <typename Function>
-  void Get(int64_t now_ms, uint64_t hash, std::string_view key, Gate* gate, Function function) {
+  void Get(EngineThread* thread, uint64_t hash, std::string_view key, Gate* gate,
+           Function function) {
+    const int64_t now_ms = thread->now_ms_;
     store_.Read(hash, key, [&](const Entry* entry, uint64_t last_removal) {
       gate->Add(GateOfReading(entry, now_ms, last_removal));
-      function(entry != nullptr && !entry->ExpiredAt(now_ms) ? entry : nullptr);
+      const bool live = entry != nullptr && !entry->ExpiredAt(now_ms);
+      const int64_t expires_at_ms = live ? entry->expires_at_ms() : 0;
+      function(live ? entry : nullptr, expires_at_ms != 0 ? expires_at_ms - now_ms : 0);
     });
   }
 

@@ -278,8 +278,8 @@ class Commands::Call {
     if (Status status = ReadOperation(request_, engine_.limits(), &get, &options_); !status.ok()) {
       return status;
     }
-    const int64_t now_ms = engine_.NowMs();
-    engine_.Get(now_ms, get.hash, get.key, &gate_, [&](const Entry* entry) {
+    engine_.Get(&thread_->engine, get.hash, get.key, &gate_, [&](const Entry* entry,
+                                                                 int64_t ttl_ms) {
       Head();
       if (entry == nullptr) {
         PackMap(out_, 2);
@@ -290,15 +290,14 @@ class Commands::Call {
         PackOutcome(out_, Outcome::kUnchanged);
         PackVersion(out_, entry->version());
       } else {
-        const int64_t expires_at_ms = entry->expires_at_ms();
-        PackMap(out_, expires_at_ms != 0 ? 4 : 3);
+        PackMap(out_, ttl_ms != 0 ? 4 : 3);
         PackOutcome(out_, Outcome::kFound);
         PackVersion(out_, entry->version());
         PackName(out_, "value");
         AppendValue(reply_, *entry);
-        if (expires_at_ms != 0) {
+        if (ttl_ms != 0) {
           PackName(out_, "ttl_ms");
-          PackSigned(out_, expires_at_ms - now_ms);
+          PackSigned(out_, ttl_ms);
         }
       }
     });

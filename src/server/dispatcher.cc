@@ -64,7 +64,7 @@ class Dispatcher::InlineLane final : public Lane {
                     int64_t arrived_us) {
     ahead_.clear();
     running_.clear();
-    thread_.engine.EnterTurn();
+    dispatcher_.engine_->EnterTurn(&thread_.engine);
     for (; next < messages.size() && ahead_.size() < kAhead; ++next) {
       const Inbound& message = messages[next];
       if (message.too_large || message.body.empty()) {
@@ -102,7 +102,7 @@ class Dispatcher::InlineLane final : public Lane {
         HandOver(message, i, sink, arrived_us);
       }
     }
-    thread_.engine.LeaveTurn();
+    dispatcher_.engine_->LeaveTurn(&thread_.engine);
     return next;
   }
 
@@ -204,14 +204,18 @@ void Dispatcher::ReadAhead(Body* body, size_t count, std::vector<Request>* ahead
     }
     if (request.key.data() != nullptr) {
       request.hash = engine_->store().Hash(request.key);
-      engine_->store().Prefetch(request.hash);
+      engine_->store().PrefetchStripe(request.hash);
     }
   }
 }
 
 void Dispatcher::PrefetchEntries(std::span<const Request> ahead) {
+  const Store& store = engine_->store();
   for (const Request& request : ahead) {
-    if (request.key.data() != nullptr) engine_->store().PrefetchEntry(request.hash);
+    if (request.key.data() != nullptr) store.PrefetchSlots(request.hash);
+  }
+  for (const Request& request : ahead) {
+    if (request.key.data() != nullptr) store.PrefetchEntry(request.hash);
   }
 }
 
@@ -297,7 +301,7 @@ void Dispatcher::Enqueue(const Inbound& message, std::unique_ptr<Body> body, int
 Dispatcher::Stop Dispatcher::RunSlice(Job* job, std::vector<Request>* ahead,
                                       CommandThread* thread) {
   Stop stop = Stop::kNone;
-  thread->engine.EnterTurn();
+  engine_->EnterTurn(&thread->engine);
   for (size_t ran = 0; ran < kInlineRequests && stop == Stop::kNone; ran += kAhead) {
     ahead->clear();
     ReadAhead(job->body.get(), kAhead, ahead);
@@ -305,7 +309,7 @@ Dispatcher::Stop Dispatcher::RunSlice(Job* job, std::vector<Request>* ahead,
     const Code refused = transport_->TakesMore(job->connection) ? Code::kOk : Code::kOverloaded;
     stop = Run(*ahead, job->connection, refused, /*long_allowed=*/true, thread, job->body.get());
   }
-  thread->engine.LeaveTurn();
+  engine_->LeaveTurn(&thread->engine);
   return stop;
 }
 

@@ -126,7 +126,7 @@ class Dispatcher final : public MessageHandler {
   // Decodes up to `count` requests of `body`, appends them to `ahead`, and has the processor fetch
   // where their keys are found.
   void ReadAhead(Body* body, size_t count, std::vector<Request>* ahead);
-  // The second half: has it fetch their entries.
+  // Has it fetch their slots, then their entries.
   void PrefetchEntries(std::span<const Request> ahead);
   // Runs the requests that were read ahead; after kSlice, kLong and kNoRoom the decoder stands
   // before the one that is to go on.

@@ -45,8 +45,9 @@ class Store {
   uint64_t Hash(std::string_view key) const { return HashKey(key, secret_); }
   uint32_t stripes() const { return 1u << stripe_bits_; }
 
-  // Hints to the processor, in this order, some hundred nanoseconds apart, before Read().
-  void Prefetch(uint64_t hash) const { StripeOf(hash).Prefetch(hash); }
+  // Hints to the processor, before Read(): each for all keys of a batch before the next.
+  void PrefetchStripe(uint64_t hash) const { StripeOf(hash).Prefetch(); }
+  void PrefetchSlots(uint64_t hash) const { StripeOf(hash).PrefetchSlots(hash); }
   void PrefetchEntry(uint64_t hash) const { StripeOf(hash).PrefetchEntry(hash); }
 
   // Calls function(entry or null, revision of the stripe's last removal) below the stripe's lock.

@@ -24,8 +24,7 @@ Stripe::~Stripe() {
   Table::Free(LoadTable(std::memory_order_relaxed).slot);
 }
 
-void Stripe::Prefetch(uint64_t hash) const {
-  __builtin_prefetch(this);
+void Stripe::PrefetchSlots(uint64_t hash) const {
   const Table table = LoadTable(std::memory_order_acquire);
   if (table.slot != nullptr) __builtin_prefetch(&table.slot[table.HomeOf(hash)]);
 }
