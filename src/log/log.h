@@ -49,8 +49,8 @@ class Log {
   virtual ~Log() = default;
 
   // Appends whole records (log/record.h), whose checksums it fills in; none has a revision above
-  // `last_revision`. With `sync`, returns when they are on disk. An empty group with `sync` syncs what
-  // was written before. Errors: kReadOnly while the disk is full (nothing of the group was
+  // `last_revision`. With `sync`, returns when they are on disk. An empty group with `sync` syncs
+  // what was written before. Errors: kReadOnly while the disk is full (nothing of the group was
   // written, it may be appended again); kUnavailable for ever after a failed write or fsync.
   virtual Result<Watermark> Append(std::span<char> records, uint64_t last_revision, bool sync) = 0;
 

@@ -26,6 +26,7 @@ enum class RecordType : uint16_t {
   kChange = 1,   // One change or transaction: takes the revision in the header.
   kOutcome = 2,  // Only an outcome of a safe retry: takes no revision; the header has the last one.
   kSession = 3,  // A session of safe retries begins: likewise.
+  kIndex = 4,    // An ordered index is used from now on: likewise. The payload is its order (u8).
   kGroup = 16,   // The log's own: opens a group, names what was durable when it was written.
   kCeiling = 17, // The log's own: no revision above this one is given before a higher ceiling.
   kSkip = 18,    // The log's own: revisions that will never be given, after an unclean stop. The
@@ -34,6 +35,7 @@ enum class RecordType : uint16_t {
 static_assert(static_cast<int>(RecordType::kChange) == 1);
 static_assert(static_cast<int>(RecordType::kOutcome) == 2);
 static_assert(static_cast<int>(RecordType::kSession) == 3);
+static_assert(static_cast<int>(RecordType::kIndex) == 4);
 static_assert(static_cast<int>(RecordType::kGroup) == 16);
 static_assert(static_cast<int>(RecordType::kCeiling) == 17);
 static_assert(static_cast<int>(RecordType::kSkip) == 18);
