@@ -27,6 +27,9 @@ struct Limits {
   size_t transact_operations = 1000;  // Likewise.
 };
 
+// What --max-nesting may be at most: with the request around a value, it bounds the decoder's stack.
+inline constexpr size_t kNestingMax = 56;
+
 // Frames of a message, envelope and body together: a REQ with correlation behind two proxies.
 inline constexpr size_t kFramesMax = 8;
 // Bytes of an envelope in all. Routing identities have at most 255 bytes each (RFC 28).
@@ -69,6 +72,9 @@ inline constexpr uint32_t kExpiryBatch = 64;
 
 // Bytes reserved in the commit queue, in all: two buffers of this much memory at most.
 inline constexpr size_t kCommitQueueBytesMax = size_t{64} << 20;
+// A snapshot is written when the log behind the last one has this many bytes, and as many as that
+// snapshot: so writing snapshots costs no more than writing the log.
+inline constexpr uint64_t kSnapshotLogBytesMin = uint64_t{64} << 20;
 // Recent changes kept in memory for watchers.
 inline constexpr size_t kRingBytes = size_t{64} << 20;
 

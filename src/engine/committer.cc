@@ -1,5 +1,7 @@
 #include "engine/committer.h"
 
+#include <algorithm>
+
 namespace entrepot {
 
 namespace {
@@ -49,7 +51,7 @@ Committer::~Committer() {
 
 Code Committer::Reserve(size_t bytes) {
   if (failed_.load(std::memory_order_relaxed)) return Code::kUnavailable;
-  if (read_only_.load(std::memory_order_relaxed)) return Code::kReadOnly;
+  if (read_only_.load(std::memory_order_relaxed) || !log_->writable()) return Code::kReadOnly;
   const size_t before = reserved_.fetch_add(bytes, std::memory_order_relaxed);
   // One record alone may be larger than the queue.
   if (before == 0 || before + bytes <= kCommitQueueBytesMax) return Code::kOk;
@@ -132,15 +134,10 @@ Committer::Group Committer::Take() {
 void Committer::Run() {
   for (bool stop = false; !stop;) {
     bool sync;
+    bool idle = false;
     {
       MutexLock lock(wake_mu_);
-      while (!work_ && !stopping_) {
-        if (policy_.kind != SyncPolicy::kInterval) {
-          wake_.Wait(wake_mu_);
-        } else if (!wake_.WaitFor(wake_mu_, std::chrono::milliseconds(policy_.interval_ms))) {
-          break;
-        }
-      }
+      if (!work_ && !stopping_) idle = !WaitForWork();
       work_ = false;
       stop = stopping_;
       sync = policy_.kind == SyncPolicy::kAlways || stop || std::exchange(sync_wanted_, false);
@@ -151,14 +148,30 @@ void Committer::Run() {
     }
     if (sync) last_sync_ms_ = now_ms;
     Group group = Take();
+    if (idle && group.buffers.empty() && !marked_ && policy_.kind != SyncPolicy::kNever) {
+      marked_ = true;
+      if (Status status = log_->Mark(); status.code() == Code::kUnavailable) return Fail(status);
+    }
+    if (group.bytes > 0) marked_ = false;
     if (!Write(&group, sync)) return;
     Release(group.bytes);
+    const bool worked = !group.buffers.empty() || sync;
     if (!group.buffers.empty()) {
       group.buffers.front().Clear();
       spare_ = std::move(group.buffers.front());
     }
-    progress_();
+    if (worked) progress_();
   }
+}
+
+bool Committer::WaitForWork() {
+  int64_t timeout_ms = marked_ ? 0 : kMarkIdleMs;
+  if (policy_.kind == SyncPolicy::kInterval) {
+    timeout_ms = timeout_ms == 0 ? policy_.interval_ms : std::min(timeout_ms, policy_.interval_ms);
+  }
+  if (timeout_ms != 0) return wake_.WaitFor(wake_mu_, std::chrono::milliseconds(timeout_ms));
+  while (!work_ && !stopping_) wake_.Wait(wake_mu_);
+  return true;
 }
 
 bool Committer::Write(Group* group, bool sync) {

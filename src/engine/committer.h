@@ -126,6 +126,8 @@ class Committer {
   };
 
   void Run();
+  // False when nothing was to do for as long as the log or the policy want to wait.
+  bool WaitForWork() REQUIRES(wake_mu_);
   Group Take();
   // False when the log has failed for ever.
   bool Write(Group* group, bool sync);
@@ -159,6 +161,7 @@ class Committer {
   // Owned by the committer's thread.
   ByteBuffer spare_;
   int64_t last_sync_ms_ = 0;
+  bool marked_ = true;  // Nothing was appended since Log::Mark().
 
   std::thread thread_;
 };

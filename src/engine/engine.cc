@@ -45,13 +45,15 @@ Status OverReplyLimit() {
 
 Engine::Engine(const Options& options, Log* log, const Clock& clock, Committer::Progress progress)
     : options_(options),
-      history_(Hex64(RandomUint64())),
+      history_(options.history.empty() ? Hex64(RandomUint64()) : options.history),
       clock_(clock),
       store_(options.stripes),
-      committer_(log, options.sync, /*next_revision=*/1, std::move(progress)),
+      committer_(log, options.sync, options.next_revision, std::move(progress)),
       index_states_{options.value_index ? IndexState::kIdle : IndexState::kOff,
                     options.key_index ? IndexState::kIdle : IndexState::kOff},
-      maintenance_([this] { Maintain(); }) {}
+      maintenance_([this] { Maintain(); }) {
+  clock_.Raise(options.time_ms);
+}
 
 Engine::~Engine() {
   {
@@ -86,7 +88,7 @@ void Engine::GetMany(EngineThread* thread, std::span<const Operation> gets, Gate
 Result<Engine::Page> Engine::ReadPage(EngineThread* thread, IndexOrder order,
                                       const OrderedIndex::PageRequest& request, Gate* gate,
                                       absl::FunctionRef<OrderedIndex::Visit(const Entry&)> visit) {
-  if (Status status = WaitForIndex(order); !status.ok()) return status;
+  if (Status status = WaitForIndex(thread, order); !status.ok()) return status;
   const int64_t now_ms = thread->now_ms_;
   OrderedIndex& index = order == IndexOrder::kByValue ? store_.by_value() : store_.by_key();
   Page page;
@@ -110,22 +112,22 @@ size_t Engine::PageBacklog(IndexOrder order) {
   return (order == IndexOrder::kByValue ? store_.by_value() : store_.by_key()).QueuedEntries();
 }
 
-Status Engine::WaitForIndex(IndexOrder order) {
+Status Engine::WaitForIndex(EngineThread* thread, IndexOrder order) {
   std::atomic<IndexState>& state = index_states_[static_cast<int>(order)];
-  IndexState present = state.load(std::memory_order_acquire);
+  const IndexState present = state.load(std::memory_order_acquire);
   if (present == IndexState::kReady) return Status();
   if (present == IndexState::kOff) {
     return Status(Code::kNoIndex, order == IndexOrder::kByValue
                                       ? "this server keeps no index by value (--value-index off)"
                                       : "this server keeps no index by key (--key-index off)");
   }
+  if (present == IndexState::kIdle) {
+    if (Status status = WantIndex(thread, order); !status.ok()) return status;
+  }
   const int64_t until = MonotonicMicros() + kIndexWaitMs * 1000;
   const bool may_wait = index_waiters_.fetch_add(1) < options_.index_waiters_max;
   {
     MutexLock lock(maintenance_mu_);
-    if (state.compare_exchange_strong(present = IndexState::kIdle, IndexState::kWanted)) {
-      maintenance_wake_.NotifyOne();
-    }
     while (may_wait && state.load(std::memory_order_acquire) != IndexState::kReady) {
       const int64_t left = until - MonotonicMicros();
       if (left <= 0) break;
@@ -135,6 +137,38 @@ Status Engine::WaitForIndex(IndexOrder order) {
   index_waiters_.fetch_sub(1);
   if (state.load(std::memory_order_acquire) == IndexState::kReady) return Status();
   return Status(Code::kOverloaded, "the index is being built");
+}
+
+Status Engine::WantIndex(EngineThread* thread, IndexOrder order) {
+  size_t reserved = 0;
+  if (Status status = Reserve(RecordBytes(1), &reserved); !status.ok()) return status;
+  IndexState idle = IndexState::kIdle;
+  if (!index_states_[static_cast<int>(order)].compare_exchange_strong(idle, IndexState::kWanted)) {
+    committer_.Release(reserved);
+    return Status();
+  }
+  ByteBuffer& record = thread->record_;
+  record.Clear();
+  record.Room(kRecordHeaderBytes + 1);
+  record.Advance(kRecordHeaderBytes);
+  *record.Room(1) = static_cast<char>(order);
+  record.Advance(1);
+  const Committer::Pending pending{RecordType::kIndex, &record};
+  committer_.Append({&pending, 1}, thread->now_ms_, reserved);
+  MutexLock lock(maintenance_mu_);
+  maintenance_wake_.NotifyOne();
+  return Status();
+}
+
+bool Engine::IndexInUse(IndexOrder order) const {
+  const IndexState state = index_states_[static_cast<int>(order)].load(std::memory_order_acquire);
+  return state == IndexState::kWanted || state == IndexState::kReady;
+}
+
+void Engine::SetReady() {
+  ready_.store(true, std::memory_order_release);
+  MutexLock lock(maintenance_mu_);
+  maintenance_wake_.NotifyOne();
 }
 
 // --- Writing ----------------------------------------------------------------------------------
@@ -214,7 +248,8 @@ uint64_t Engine::Commit(EngineThread* thread, Store::Locked* locked,
     records.push_back({RecordType::kOutcome, &record});
   }
   locked->LockQueues(hashes);
-  const uint64_t revision = committer_.Append(records, thread->now_ms_, std::exchange(*reserved, 0));
+  const uint64_t revision =
+      committer_.Append(records, thread->now_ms_, std::exchange(*reserved, 0));
   for (const Planned& plan : planned) {
     if (plan.effect.kind == Effect::kPut) {
       plan.effect.fresh->set_version(revision);
@@ -491,6 +526,7 @@ void Engine::Maintain() {
       maintenance_wake_.WaitFor(maintenance_mu_, std::chrono::milliseconds(kQueueAgeMs));
       if (stopping_) return;
     }
+    if (!ready()) continue;
     BuildWantedIndexes(&thread);
     EnterTurn(&thread);
     store_.by_value().ApplyQueuesLeftOver(&thread.participant_);

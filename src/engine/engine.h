@@ -59,6 +59,10 @@ class Engine {
     Limits limits;
     SyncPolicy sync;
     uint32_t index_waiters_max = 1;  // Threads that may wait for an index to be built.
+    // Of a log that was there before; see log/recovery.h.
+    std::string history;  // Empty: a new one is made up.
+    uint64_t next_revision = 1;
+    int64_t time_ms = 0;
   };
 
   // `log` and `clock` outlive the engine. `progress` is called by a thread of the engine when
@@ -84,6 +88,19 @@ class Engine {
     thread->now_ms_ = clock_.NowMs();
   }
   void LeaveTurn(EngineThread* thread) { thread->participant_.Leave(); }
+
+  // --- Recovery (recovery.cc) ----------------------------------------------------------------
+  // Before SetReady(); until then nothing else but committer() and NowMs() is used.
+
+  // Puts an item of a snapshot back, or an index into use. Any thread.
+  Status RestoreItem(EngineThread* thread, std::string_view item);
+  // Applies a record of the log, where it is newer than what is there. In the order of the log.
+  Status ReplayRecord(EngineThread* thread, const Record& record);
+  // From now on requests are run, entries expire, and indexes in use are built.
+  void SetReady();
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  // Whether an index by this order is in use; part of a snapshot.
+  bool IndexInUse(IndexOrder order) const;
 
   // --- Reading -------------------------------------------------------------------------------
 
@@ -167,7 +184,11 @@ class Engine {
   // Makes `*reserved` at least `bytes`.
   Status Reserve(size_t bytes, size_t* reserved);
 
-  Status WaitForIndex(IndexOrder order);
+  // Applies one change of a record, if it is newer than what its key has.
+  void ReplayChange(EngineThread* thread, const Change& change, uint64_t revision);
+  Status WaitForIndex(EngineThread* thread, IndexOrder order);
+  // Has it built, and writes down that it is in use.
+  Status WantIndex(EngineThread* thread, IndexOrder order);
   void Maintain();
   void BuildWantedIndexes(EngineThread* thread);
   void ExpireStripe(EngineThread* thread, uint32_t number);
@@ -185,6 +206,7 @@ class Engine {
   Store store_;
   Retries retries_;
   Committer committer_;
+  std::atomic<bool> ready_{false};
   std::atomic<IndexState> index_states_[2];
   std::atomic<uint32_t> index_waiters_{0};
   std::atomic<uint64_t> expired_{0};

@@ -1,5 +1,6 @@
 #include "engine/retries.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/random.h"
@@ -101,6 +102,38 @@ void Retries::ForgetIdle(int64_t now_ms) {
                           std::memory_order_relaxed);
     }
   }
+}
+
+void Retries::Restore(const SessionId& id, uint64_t done, const std::vector<RetryOutcome>& outcomes,
+                      int64_t now_ms) {
+  std::shared_ptr<Session> session;
+  {
+    MutexLock lock(mu_);
+    auto& found = sessions_[id];
+    if (found == nullptr) {
+      found = std::make_shared<Session>();
+      ++sessions_of_[found->creator];  // Nobody's: the connection is gone.
+    }
+    session = found;
+  }
+  session->last_use_ms.store(now_ms, std::memory_order_relaxed);
+  MutexLock lock(session->mu);
+  session->done = std::max(session->done, done);
+  for (const RetryOutcome& outcome : outcomes) {
+    session->done = std::max(session->done, outcome.done);
+    if (session->outcomes.emplace(outcome.number, outcome).second) {
+      outcomes_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  while (!session->outcomes.empty() && session->outcomes.begin()->first <= session->done) {
+    session->outcomes.erase(session->outcomes.begin());
+    outcomes_.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+std::vector<std::pair<SessionId, std::shared_ptr<Retries::Session>>> Retries::Sessions() const {
+  MutexLock lock(mu_);
+  return {sessions_.begin(), sessions_.end()};
 }
 
 size_t Retries::sessions() const {

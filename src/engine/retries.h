@@ -19,6 +19,8 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/limits.h"
 #include "base/mutex.h"
@@ -60,6 +62,26 @@ class Retries {
   // Forgets sessions that have not been used for kSessionIdleMs.
   void ForgetIdle(int64_t now_ms);
 
+  // For recovery: a session as it was in a snapshot, or begun; what an outcome says. Used at
+  // `now_ms`, whenever that was.
+  void Restore(const SessionId& id, uint64_t done, const std::vector<RetryOutcome>& outcomes,
+               int64_t now_ms);
+
+  // For a snapshot: calls function(id, done, outcomes) for each session, one locked at a time.
+  template <typename Function>
+  void ForEach(Function function) {
+    for (const auto& [id, session] : Sessions()) {
+      std::vector<RetryOutcome> outcomes;
+      uint64_t done;
+      {
+        MutexLock lock(session->mu);
+        done = session->done;
+        for (const auto& [number, outcome] : session->outcomes) outcomes.push_back(outcome);
+      }
+      function(id, done, outcomes);
+    }
+  }
+
   size_t sessions() const;
   size_t outcomes() const { return outcomes_.load(std::memory_order_relaxed); }
 
@@ -74,6 +96,8 @@ class Retries {
   struct HashId {
     size_t operator()(const SessionId& id) const { return id.low; }  // Random by itself.
   };
+
+  std::vector<std::pair<SessionId, std::shared_ptr<Session>>> Sessions() const;
 
   mutable Mutex mu_;
   std::unordered_map<SessionId, std::shared_ptr<Session>, HashId> sessions_ GUARDED_BY(mu_);

@@ -12,6 +12,7 @@ namespace {
 // Bytes of a response besides the values in it: its head, the names and numbers of a result.
 constexpr size_t kResponseOverhead = 256;
 constexpr int64_t kIndexRetryMs = 100;
+constexpr int64_t kStartingRetryMs = 100;
 // Pages that a count reads before others have their turn on the worker.
 constexpr uint32_t kSlicePages = 16;
 
@@ -142,6 +143,11 @@ class Commands::Call {
   const Gate& gate() const { return gate_; }
 
   Status RunMethod() {
+    if (!engine_.ready() && request_.method != Method::kHello && request_.method != Method::kPing &&
+        request_.method != Method::kStats && request_.method != Method::kUnknown) {
+      retry_after_ms_ = kStartingRetryMs;
+      return Status(Code::kUnavailable, "the server is starting: it reads its data");
+    }
     switch (request_.method) {
       case Method::kGet:
         return Get();
@@ -278,29 +284,29 @@ class Commands::Call {
     if (Status status = ReadOperation(request_, engine_.limits(), &get, &options_); !status.ok()) {
       return status;
     }
-    engine_.Get(&thread_->engine, get.hash, get.key, &gate_, [&](const Entry* entry,
-                                                                 int64_t ttl_ms) {
-      Head();
-      if (entry == nullptr) {
-        PackMap(out_, 2);
-        PackOutcome(out_, Outcome::kNotFound);
-        PackVersion(out_, 0);
-      } else if (get.unless_version && *get.unless_version == entry->version()) {
-        PackMap(out_, 2);
-        PackOutcome(out_, Outcome::kUnchanged);
-        PackVersion(out_, entry->version());
-      } else {
-        PackMap(out_, ttl_ms != 0 ? 4 : 3);
-        PackOutcome(out_, Outcome::kFound);
-        PackVersion(out_, entry->version());
-        PackName(out_, "value");
-        AppendValue(reply_, *entry);
-        if (ttl_ms != 0) {
-          PackName(out_, "ttl_ms");
-          PackSigned(out_, ttl_ms);
-        }
-      }
-    });
+    engine_.Get(&thread_->engine, get.hash, get.key, &gate_,
+                [&](const Entry* entry, int64_t ttl_ms) {
+                  Head();
+                  if (entry == nullptr) {
+                    PackMap(out_, 2);
+                    PackOutcome(out_, Outcome::kNotFound);
+                    PackVersion(out_, 0);
+                  } else if (get.unless_version && *get.unless_version == entry->version()) {
+                    PackMap(out_, 2);
+                    PackOutcome(out_, Outcome::kUnchanged);
+                    PackVersion(out_, entry->version());
+                  } else {
+                    PackMap(out_, ttl_ms != 0 ? 4 : 3);
+                    PackOutcome(out_, Outcome::kFound);
+                    PackVersion(out_, entry->version());
+                    PackName(out_, "value");
+                    AppendValue(reply_, *entry);
+                    if (ttl_ms != 0) {
+                      PackName(out_, "ttl_ms");
+                      PackSigned(out_, ttl_ms);
+                    }
+                  }
+                });
     Acknowledged();
     return Status();
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -24,17 +25,19 @@ constexpr std::string_view kEnvironmentPrefix = "ENTREPOT_";
 // What an operator may set; the ends of keys and values are those of an entry's header.
 constexpr uint64_t kMessageBytesFloor = 4096;  // Below this not even `hello` could be answered.
 constexpr Range kWorkers = {0, kWorkersMax};
-constexpr Range kStripes = {1, kStripesMax, /*power_of_two=*/true};
+constexpr Range kStripes = {kStripesMin, kStripesMax, /*power_of_two=*/true};
 constexpr Range kKeyBytes = {1, kKeyBytesMax};
 constexpr Range kValueBytes = {1, kValueBytesCeiling};
 constexpr Range kBodyBytes = {kMessageBytesFloor, kInputBytesInAll};
 constexpr Range kReplyBytes = {kMessageBytesFloor, Limits().reply_bytes};
-constexpr Range kNesting = {1, 128};  // The decoder remembers something of each level.
+constexpr Range kNesting = {1, kNestingMax};
 constexpr Range kRequests = {1, uint64_t{1} << 20};
 constexpr Range kHeldTogether = {1, 10'000};  // Stripes that one request may lock at once.
 static_assert(Limits().reply_bytes < kOutputBytesOfPeerHard, "the largest reply can be sent");
 
 Status Anything(const std::string&) { return Status(); }
+
+Status CheckSync(const std::string& text) { return ReadSyncPolicy(text).status(); }
 
 // Accepts one text only; `why` is told with every other one.
 auto Only(std::string_view only, std::string_view why) {
@@ -65,9 +68,13 @@ std::vector<Option> MakeOptionTable() {
                  "Where changes are published."),
       TextOption("admin", FIELD(options.admin), Only("off", "this server has no such endpoint"),
                  "off", "Where operators look, by HTTP."),
-      TextOption("data", FIELD(options.data),
-                 Only("none", "this server keeps its data in memory only"), "none",
-                 "Where data is kept; with none it is gone when the server stops."),
+      TextOption(
+          "data", FIELD(options.data), Anything, "FOLDER",
+          "Where data is kept, made if need be; with none it is gone when the server stops."),
+      TextOption(
+          "sync", FIELD(options.sync), CheckSync, "always|DURATION|never",
+          "When the log is synced, and so what an acknowledged write can lose: nothing, what "
+          "was written within that time (100ms, 1s), or what the system has not written yet."),
       ChoiceOption("transport", FIELD(options.transport), transports,
                    "What speaks to the network."),
       ChoiceOption("dispatch", FIELD(options.dispatch), modes,
@@ -359,6 +366,22 @@ Result<Config> ReadConfig(std::span<const char* const> arguments, const Environm
   if (line->check_config) config.answer = "The configuration is valid.\n";
   if (line->print_config) config.answer = ConfigAsToml(config);
   return config;
+}
+
+Result<SyncPolicy> ReadSyncPolicy(std::string_view text) {
+  if (text == "always") return SyncPolicy{SyncPolicy::kAlways};
+  if (text == "never") return SyncPolicy{SyncPolicy::kNever};
+  constexpr int64_t kHourMs = 3'600'000;
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
+  if (error == std::errc() && number >= 1 && number <= kHourMs && (unit == "ms" || unit == "s")) {
+    const int64_t interval_ms = unit == "s" ? number * 1000 : number;
+    if (interval_ms <= kHourMs) return SyncPolicy{SyncPolicy::kInterval, interval_ms};
+  }
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("expects always, never or a duration such as 100ms or 1s, not \"{}\"", text));
 }
 
 Status CheckOptions(const Options& options) {

@@ -24,6 +24,7 @@
 
 #include "base/limits.h"
 #include "base/status.h"
+#include "engine/committer.h"
 #include "server/logger.h"
 
 namespace entrepot {
@@ -40,9 +41,10 @@ inline constexpr uint32_t kWorkersMax = 256;  // Threads; far more than machines
 // What a server needs to know.
 struct Options {
   std::vector<std::string> listen = {"tcp://127.0.0.1:5555"};
-  std::string feed = "off";   // The change feed's endpoint.
-  std::string admin = "off";  // The HTTP endpoint for operators.
-  std::string data = "none";  // The data folder; `none` keeps the data in memory only.
+  std::string feed = "off";     // The change feed's endpoint.
+  std::string admin = "off";    // The HTTP endpoint for operators.
+  std::string data = "none";    // The data folder; `none` keeps the data in memory only.
+  std::string sync = "always";  // When the log is synced; see ReadSyncPolicy().
   TransportKind transport = TransportKind::kZmq;
   DispatchMode dispatch = DispatchMode::kInline;
   uint32_t workers = 0;  // Threads for long requests; 0 is one a core, and at least 2.
@@ -72,6 +74,10 @@ using Environment = std::function<const char*(const char* name)>;
 // and column, and what was expected there. The program then ends with status 2.
 Result<Config> ReadConfig(std::span<const char* const> arguments, const Environment& environment,
                           std::string_view version);
+
+// What `sync` says: "always", "never", or a duration such as "100ms" or "1s", of at least a
+// millisecond and at most an hour. Errors: kInvalidArgument.
+Result<SyncPolicy> ReadSyncPolicy(std::string_view text);
 
 // Whether a server can be started with `options`: ranges, endpoints, and `insecure`.
 // Errors: kInvalidArgument, with a message that names the option.

@@ -19,8 +19,8 @@
 #include "server/option.h"
 #include "server/server.h"
 
-// Read by jemalloc. A store of millions of entries is looked up all over its memory: huge pages save
-// most of the misses of the processor's page tables, a tenth of the time of a request.
+// Read by jemalloc. A store of millions of entries is looked up all over its memory: huge pages
+// save most of the misses of the processor's page tables, a tenth of the time of a request.
 extern "C" {
 extern const char* malloc_conf;
 const char* malloc_conf = "thp:always,background_thread:true";
@@ -71,6 +71,22 @@ uint64_t RaiseFileLimit() {
   return limit.rlim_cur;
 }
 
+// In plain words, for the start line.
+std::string WhatCanBeLost(const Options& options) {
+  if (options.data == "none") {
+    return "data is kept in memory only: a stop or a crash empties the store";
+  }
+  if (options.sync == "always") return "an acknowledged write is on disk";
+  if (options.sync == "never") {
+    return "a crash of the server loses nothing, one of the machine what the system had not "
+           "written yet";
+  }
+  return fmt::format(
+      "a crash of the server loses nothing, one of the machine what was written in "
+      "the last {}",
+      options.sync);
+}
+
 int Main(int argc, char** argv) {
   const std::vector<const char*> arguments(argv + 1, argv + argc);
   Result<Config> config = ReadConfig(
@@ -90,6 +106,7 @@ int Main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -117,18 +134,24 @@ int Main(int argc, char** argv) {
       return kExitRefused;
     }
   }
-  logger.Info("ready; data is kept in memory only: a stop or a crash empties the store");
+  logger.Info("ready; {}", WhatCanBeLost(config->options));
 
-  int signal;
-  do {
+  for (;;) {
     const timespec second{1, 0};
-    signal = sigtimedwait(&signals, nullptr, &second);
+    const int signal = sigtimedwait(&signals, nullptr, &second);
     logger.TellRefused();
-  } while (signal < 0);
-  logger.Info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
-  (*server)->Stop();
-  logger.Info("stopped");
-  return 0;
+    if (signal == SIGUSR1) (*server)->RequestSnapshot();
+    if ((*server)->failed()) {
+      logger.Error("the log failed, so the server ends: {}", (*server)->failure());
+      (*server)->Stop();
+      return kExitRefused;
+    }
+    if (signal != SIGINT && signal != SIGTERM) continue;
+    logger.Info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+    (*server)->Stop();
+    logger.Info("stopped");
+    return 0;
+  }
 }
 
 }  // namespace

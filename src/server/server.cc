@@ -1,11 +1,14 @@
 #include "server/server.h"
 
 #include <algorithm>
+#include <atomic>
+#include <optional>
 #include <thread>
 
 #include "engine/engine.h"
 #include "log/log.h"
 #include "server/commands.h"
+#include "server/data_folder.h"
 #include "server/dispatcher.h"
 #include "server/zmq_transport.h"
 
@@ -21,13 +24,15 @@ uint32_t WorkersOf(const Options& options) {
   return std::max(2u, std::thread::hardware_concurrency());
 }
 
-Engine::Options EngineOptionsOf(const Options& options) {
-  return {.stripes = options.stripes,
-          .key_index = options.key_index == IndexMode::kAuto,
-          .value_index = options.value_index == IndexMode::kAuto,
-          .limits = options.limits,
-          .sync = {},
-          .index_waiters_max = std::max(1u, WorkersOf(options) - 1)};
+Engine::Options EngineOptionsOf(const Options& options, const DataFolder* data) {
+  Engine::Options engine{.stripes = options.stripes,
+                         .key_index = options.key_index == IndexMode::kAuto,
+                         .value_index = options.value_index == IndexMode::kAuto,
+                         .limits = options.limits,
+                         .sync = *ReadSyncPolicy(options.sync),
+                         .index_waiters_max = std::max(1u, WorkersOf(options) - 1)};
+  if (data != nullptr) data->Describe(&engine);
+  return engine;
 }
 
 }  // namespace
@@ -36,14 +41,19 @@ std::string_view ServerVersion() { return ENTREPOT_VERSION; }
 
 class Server::Parts {
  public:
-  Parts(const Options& options, Logger* logger)
+  // `data` is null for a server that keeps its data in memory only.
+  Parts(const Options& options, std::unique_ptr<DataFolder> data, Logger* logger)
       : logger_(*logger),
-        engine_(EngineOptionsOf(options), &log_, Clock::System(),
-                [this] { dispatcher_.OnProgress(); }),
-        commands_(&engine_, &metrics_, logger),
-        dispatcher_({.inline_allowed = options.dispatch == DispatchMode::kInline,
-                     .workers = WorkersOf(options)},
-                    &engine_, &commands_, &metrics_) {}
+        sync_(data == nullptr ? "none" : options.sync),
+        data_(std::move(data)),
+        engine_(std::in_place, EngineOptionsOf(options, data_.get()),
+                data_ == nullptr ? static_cast<Log*>(&null_log_) : data_->log(), Clock::System(),
+                [this] { OnProgress(); }),
+        commands_(&*engine_, &metrics_, logger),
+        dispatcher_(std::in_place,
+                    Dispatcher::Options{.inline_allowed = options.dispatch == DispatchMode::kInline,
+                                        .workers = WorkersOf(options)},
+                    &*engine_, &commands_, &metrics_) {}
 
   Status Start(const Options& options, void* zmq_context) {
     Result<std::unique_ptr<ZmqTransport>> transport = ZmqTransport::Start(
@@ -53,34 +63,62 @@ class Server::Parts {
          .started =
              [&](Transport* started) {
                transport_ = started;
-               dispatcher_.SetTransport(started);
+               dispatcher_->SetTransport(started);
+               ready_.store(true, std::memory_order_release);
                commands_.SetFacts(Facts(*started), [this](const auto& add) { AddStats(add); });
              }},
-        &dispatcher_);
+        &*dispatcher_);
     if (!transport.ok()) return transport.status();
     owned_transport_ = std::move(*transport);
+    // From here on peers are answered, those who ask for data that it is being read.
+    if (data_ != nullptr) {
+      if (Status status = data_->Recover(&*engine_); !status.ok()) return status;
+    }
+    engine_->SetReady();
     return Status();
+  }
+
+  bool failed() { return engine_->committer().failed(); }
+  std::string failure() { return engine_->committer().failure(); }
+
+  void RequestSnapshot() {
+    if (data_ != nullptr) data_->snapshotter()->Request();
   }
 
   const std::vector<std::string>& endpoints() const { return transport_->endpoints(); }
 
   void Stop() {
     transport_->StopReading();
-    if (!dispatcher_.Drain(kDrainMs)) {
+    if (!dispatcher_->Drain(kDrainMs)) {
       logger_.Warning("stopping with requests unanswered: they took longer than {} s",
                       kDrainMs / 1000);
     }
     transport_->Stop();
+    if (data_ == nullptr) return;
+    data_->StopSnapshots();
+    const bool whole = !failed();
+    // Whatever uses the engine goes before it.
+    owned_transport_.reset();
+    dispatcher_.reset();
+    // Ending, the engine writes and syncs what is queued.
+    engine_.reset();
+    if (!whole) return;
+    if (Status status = data_->Close(); !status.ok()) logger_.Error("{}", status.message());
   }
 
  private:
+  // The committer may have something to tell before there is anybody to be told.
+  void OnProgress() {
+    if (ready_.load(std::memory_order_acquire)) dispatcher_->OnProgress();
+  }
+
   ServerFacts Facts(const Transport& transport) {
     return {.server = "entrepot " + std::string(ServerVersion()),
-            .sync = "none",
+            .sync = sync_,
             .listen = transport.endpoints(),
             .feed = {},
             .admin = {},
-            .start_ms = engine_.NowMs()};
+            .start_ms = engine_->NowMs()};
   }
 
   void AddStats(const std::function<void(std::string_view, uint64_t)>& add) {
@@ -92,18 +130,27 @@ class Server::Parts {
     add("messages_refused", counters.refused_messages);
     add("replies_dropped", counters.dropped_replies);
     add("output_waiting_bytes", counters.waiting_bytes);
-    const Dispatcher::Gauges gauges = dispatcher_.gauges();
+    const Dispatcher::Gauges gauges = dispatcher_->gauges();
     add("peers_waiting", gauges.strands);
     add("input_waiting_bytes", gauges.waiting_bytes);
     add("replies_parked", gauges.parked);
+    add("ready", engine_->ready() ? 1 : 0);
+    if (data_ != nullptr) {
+      add("recovered_items", data_->recovered());
+      add("log_bytes", data_->log()->bytes());
+      if (engine_->ready()) add("snapshots", data_->snapshotter()->written());
+    }
   }
 
   Logger& logger_;
+  const std::string sync_;
   Metrics metrics_;
-  NullLog log_;
-  Engine engine_;
+  NullLog null_log_;
+  std::unique_ptr<DataFolder> data_;
+  std::atomic<bool> ready_{false};
+  std::optional<Engine> engine_;
   Commands commands_;
-  Dispatcher dispatcher_;
+  std::optional<Dispatcher> dispatcher_;
   Transport* transport_ = nullptr;
   std::unique_ptr<Transport> owned_transport_;
 };
@@ -117,12 +164,22 @@ Server::~Server() {
 Result<std::unique_ptr<Server>> Server::Start(const Options& options, Logger* logger,
                                               void* zmq_context) {
   if (Status status = CheckOptions(options); !status.ok()) return status;
-  auto parts = std::make_unique<Parts>(options, logger);
+  std::unique_ptr<DataFolder> data;
+  if (options.data != "none") {
+    Result<std::unique_ptr<DataFolder>> opened = DataFolder::Open(options.data, logger);
+    if (!opened.ok()) return opened.status();
+    data = std::move(*opened);
+  }
+  auto parts = std::make_unique<Parts>(options, std::move(data), logger);
   if (Status status = parts->Start(options, zmq_context); !status.ok()) return status;
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
 const std::vector<std::string>& Server::endpoints() const { return parts_->endpoints(); }
+
+bool Server::failed() const { return parts_->failed(); }
+std::string Server::failure() const { return parts_->failure(); }
+void Server::RequestSnapshot() { parts_->RequestSnapshot(); }
 
 void Server::Stop() {
   parts_->Stop();

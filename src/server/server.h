@@ -37,6 +37,14 @@ class Server {
   // What it listens on, with the ports that were picked.
   const std::vector<std::string>& endpoints() const;
 
+  // Whether the log has failed for ever, and in which words. Such a server is to be stopped: what
+  // it could not write is answered outcome_unknown, and the next start tells the truth.
+  bool failed() const;
+  std::string failure() const;
+
+  // Has a snapshot written soon; nothing without a data folder.
+  void RequestSnapshot();
+
   // Takes nothing new, answers what it has, and ends. Once.
   void Stop();
 

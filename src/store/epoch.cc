@@ -62,22 +62,26 @@ void Epochs::Participant::Leave() {
   DCHECK(turns_ > 0);
   if (--turns_ > 0) return;
   local_.store(kOutside, std::memory_order_release);
-  if (waiting_ >= kCollectAt) Collect();
+  if (waiting_ >= kCollectAt || waiting_bytes_ >= kCollectAtBytes) Collect();
 }
 
-void Epochs::Participant::Retire(void* memory, void (*release)(void*)) {
+void Epochs::Participant::Retire(void* memory, size_t bytes, void (*release)(void*)) {
   DCHECK(turns_ > 0);
   const uint64_t epoch = epochs_->global_.load(std::memory_order_seq_cst);
   if (batches_.empty() || batches_.back().epoch != epoch) batches_.push_back({epoch, {}});
-  batches_.back().items.push_back({memory, release});
+  batches_.back().items.push_back({memory, bytes, release});
   ++waiting_;
+  waiting_bytes_ += bytes;
 }
 
 void Epochs::Participant::Collect() {
   const uint64_t present = epochs_->TryAdvance();
   size_t done = 0;
   for (; done < batches_.size() && batches_[done].epoch + kGrace <= present; ++done) {
-    for (const Retired& item : batches_[done].items) item.release(item.memory);
+    for (const Retired& item : batches_[done].items) {
+      waiting_bytes_ -= item.bytes;
+      item.release(item.memory);
+    }
     waiting_ -= batches_[done].items.size();
   }
   batches_.erase(batches_.begin(), batches_.begin() + static_cast<ptrdiff_t>(done));

@@ -36,6 +36,7 @@ class Epochs {
   // What is to be freed, and how.
   struct Retired {
     void* memory;
+    size_t bytes;
     void (*release)(void*);
   };
 
@@ -67,17 +68,19 @@ class Epochs::Participant {
   void Enter();
   void Leave();
 
-  // Frees `memory` by `release` once no turn of now can still see it. Only inside a turn.
-  void Retire(void* memory, void (*release)(void*));
+  // Frees `memory`, of about `bytes`, by `release` once no turn of now can still see it. Only
+  // inside a turn.
+  void Retire(void* memory, size_t bytes, void (*release)(void*));
 
-  // Bytes are the caller's to count; this many items wait to be freed.
+  // Items that wait to be freed.
   size_t waiting() const { return waiting_; }
 
  private:
   friend class Epochs;
   static constexpr uint64_t kOutside = 0;
-  // Retired items that make Leave() look for what can be freed.
+  // Retired items, or bytes, that make Leave() look for what can be freed.
   static constexpr size_t kCollectAt = 64;
+  static constexpr size_t kCollectAtBytes = size_t{1} << 20;
 
   void Collect();
 
@@ -85,6 +88,7 @@ class Epochs::Participant {
   std::atomic<uint64_t> local_{kOutside};
   int turns_ = 0;
   size_t waiting_ = 0;
+  size_t waiting_bytes_ = 0;
   std::vector<Batch> batches_;
 };
 

@@ -12,7 +12,7 @@ namespace {
 void DeleteEntry(void* entry) { Entry::Delete(static_cast<Entry*>(entry)); }
 
 void UnpinOne(Entry* entry, Epochs::Participant* participant) {
-  if (entry->Unpin()) participant->Retire(entry, DeleteEntry);
+  if (entry->Unpin()) participant->Retire(entry, entry->allocated_bytes(), DeleteEntry);
 }
 
 }  // namespace

@@ -109,7 +109,8 @@ void Store::Locked::Forget(uint64_t hash, Entry* old, Entry* fresh) NO_THREAD_SA
   if ((indexes & kByValueBit) != 0) store_->by_value_.PushLocked(partition, old, fresh);
   if ((indexes & kByKeyBit) != 0) store_->by_key_.PushLocked(partition, old, fresh);
   if (old != nullptr && indexes == 0) {
-    participant_->Retire(old, [](void* entry) { Entry::Delete(static_cast<Entry*>(entry)); });
+    participant_->Retire(old, old->allocated_bytes(),
+                         [](void* entry) { Entry::Delete(static_cast<Entry*>(entry)); });
   }
 }
 

@@ -91,7 +91,7 @@ void Stripe::Rehash(HashSecret secret, Epochs::Participant* participant) {
     const uint64_t slot = old.slot[i].load(std::memory_order_relaxed);
     if (slot > kRemoved) Insert(HashKey(EntryOf(slot)->key(), secret), EntryOf(slot));
   }
-  if (old.slot != nullptr) participant->Retire(old.slot, Table::Free);
+  if (old.slot != nullptr) participant->Retire(old.slot, old.bytes(), Table::Free);
 }
 
 void Stripe::Put(uint64_t hash, Entry* old, Entry* fresh, HashSecret secret,

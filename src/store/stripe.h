@@ -5,9 +5,9 @@
 // group that the hash names, then the next ones up to a free slot. Not chaining, which would touch
 // one line more, and not one big table, whose growth would stall everybody.
 //
-// Thread safety: everything but the Prefetch calls needs mu, with rank kStripe and the number of the
-// stripe as sequence. Those only give hints; they may read a table that was replaced, so they are
-// called within an epoch, by which it is freed.
+// Thread safety: everything but the Prefetch calls needs mu, with rank kStripe and the number of
+// the stripe as sequence. Those only give hints; they may read a table that was replaced, so they
+// are called within an epoch, by which it is freed.
 //
 // Invariants:
 //  1. At most 4 of 5 slots are not free, so that every probe ends.

@@ -1,0 +1,122 @@
+#include "engine/snapshotter.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "store/snapshot_item.h"
+
+namespace entrepot {
+
+namespace {
+
+// How often the log's length is looked at, and the disk's progress waited for.
+constexpr std::chrono::milliseconds kPeriod{1000};
+constexpr std::chrono::milliseconds kSyncPeriod{5};
+
+Status GivenUp() { return Status(Code::kUnavailable, "the server stops"); }
+
+}  // namespace
+
+Snapshotter::Snapshotter(Engine* engine, FileLog* log, FileSystem* files, Report report)
+    : engine_(engine), log_(log), files_(files), report_(std::move(report)), thread_([this] {
+        Run();
+      }) {}
+
+Snapshotter::~Snapshotter() {
+  {
+    MutexLock lock(mu_);
+    stopping_.store(true, std::memory_order_relaxed);
+    wake_.NotifyOne();
+  }
+  thread_.join();
+}
+
+void Snapshotter::Request() {
+  MutexLock lock(mu_);
+  requested_ = true;
+  wake_.NotifyOne();
+}
+
+void Snapshotter::Run() {
+  for (;;) {
+    bool requested;
+    {
+      MutexLock lock(mu_);
+      if (!requested_ && !stopping()) wake_.WaitFor(mu_, kPeriod);
+      if (stopping()) return;
+      requested = std::exchange(requested_, false);
+    }
+    const uint64_t grown = log_->bytes() - std::min(log_->bytes(), log_bytes_before_);
+    if (!requested && grown < std::max(kSnapshotLogBytesMin, snapshot_bytes_)) continue;
+    const Result<SnapshotInfo> snapshot = Write();
+    if (stopping()) return;
+    if (snapshot.ok()) written_.fetch_add(1, std::memory_order_relaxed);
+    log_bytes_before_ = log_->bytes();
+    report_(snapshot);
+  }
+}
+
+Result<SnapshotInfo> Snapshotter::Write() {
+  Committer& committer = engine_->committer();
+  Store& store = engine_->store();
+  EngineThread thread(&store);
+  // Every change up to R is in the store already, or its writer still holds the stripe that is
+  // walked.
+  const uint64_t begin = committer.last_revision();
+  Result<std::unique_ptr<SnapshotWriter>> created = SnapshotWriter::Create(
+      *files_, log_->folder(), log_->identity().history, begin, engine_->NowMs());
+  if (!created.ok()) return created.status();
+  SnapshotWriter& writer = **created;
+  Status status;
+  ByteBuffer item;
+  const auto add = [&] {
+    if (status.ok()) status = writer.Add(item.view());
+    item.Clear();
+  };
+
+  std::vector<const Entry*> entries;
+  for (uint32_t number = 0; number < store.stripes() && status.ok(); ++number) {
+    if (stopping()) return GivenUp();
+    entries.clear();
+    // What was collected stays readable until the turn ends, so nobody waits while it is written.
+    engine_->EnterTurn(&thread);
+    store.ForEach(number, [&](Entry* entry) { entries.push_back(entry); });
+    for (const Entry* entry : entries) {
+      AppendEntryItem(&item, *entry);
+      add();
+    }
+    engine_->LeaveTurn(&thread);
+  }
+  engine_->retries().ForEach(
+      [&](const SessionId& id, uint64_t done, const std::vector<RetryOutcome>& outcomes) {
+        AppendSessionItem(&item, id.high, id.low, done, outcomes);
+        add();
+      });
+  for (const IndexOrder order : {IndexOrder::kByValue, IndexOrder::kByKey}) {
+    if (!engine_->IndexInUse(order)) continue;
+    AppendIndexItem(&item, static_cast<uint8_t>(order));
+    add();
+  }
+  if (!status.ok()) return status;
+
+  const uint64_t end = committer.last_revision();
+  if (status = writer.Finish(end); !status.ok()) return status;
+  // A snapshot must not know what the log may still lose.
+  committer.RequestSync();
+  while (committer.synced() < end) {
+    if (committer.failed()) return Status(Code::kUnavailable, committer.failure());
+    MutexLock lock(mu_);
+    if (stopping()) return GivenUp();
+    wake_.WaitFor(mu_, kSyncPeriod);
+  }
+  const uint64_t bytes = writer.bytes();
+  Result<SnapshotInfo> published = writer.Publish();
+  if (!published.ok()) return published;
+  snapshot_bytes_ = bytes;
+  if (status = RemoveSnapshotsBefore(*files_, log_->folder(), begin); !status.ok()) return status;
+  if (status = log_->Trim(begin); !status.ok()) return status;
+  return published;
+}
+
+}  // namespace entrepot
