@@ -27,7 +27,8 @@ struct Limits {
   size_t transact_operations = 1000;  // Likewise.
 };
 
-// What --max-nesting may be at most: with the request around a value, it bounds the decoder's stack.
+// What --max-nesting may be at most: with the request around a value, it bounds the decoder's
+// stack.
 inline constexpr size_t kNestingMax = 56;
 
 // Frames of a message, envelope and body together: a REQ with correlation behind two proxies.
@@ -98,10 +99,12 @@ inline constexpr uint32_t kInlinePageEntries = 128;  // A page of more goes to t
 inline constexpr size_t kInlineQueueEntries = 64;    // as does one that has this much to apply.
 inline constexpr size_t kInlineOperations = 64;      // get_many, transact: more go to the workers.
 
-inline constexpr size_t kOutputBytesOfPeer = size_t{1} << 20;  // Waiting: then `overloaded`.
-inline constexpr size_t kOutputBytesOfPeerHard = size_t{80}
-                                                 << 20;  // Then replies are dropped:
-                                                         // above one reply of the largest size.
+// Replies that wait for a connection to take them: here its reading stops,
+inline constexpr size_t kOutputBytesOfPeer = size_t{1} << 20;
+// here its requests are told `overloaded` (two of the largest values may wait),
+inline constexpr size_t kOutputBytesRefuse = size_t{32} << 20;
+// and here it is closed, or its replies are dropped: above one reply of the largest size.
+inline constexpr size_t kOutputBytesOfPeerHard = size_t{80} << 20;
 inline constexpr size_t kOutputBytesInAll = size_t{256} << 20;  // As of a peer, for all together.
 inline constexpr size_t kRequestsOfPeer = 4096;                 // Bodies waiting for a worker.
 inline constexpr size_t kInputBytesInAll = size_t{256} << 20;   // Bodies waiting for a worker.

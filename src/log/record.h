@@ -28,9 +28,9 @@ enum class RecordType : uint16_t {
   kSession = 3,  // A session of safe retries begins: likewise.
   kIndex = 4,    // An ordered index is used from now on: likewise. The payload is its order (u8).
   kGroup = 16,   // The log's own: opens a group, names what was durable when it was written.
-  kCeiling = 17, // The log's own: no revision above this one is given before a higher ceiling.
-  kSkip = 18,    // The log's own: revisions that will never be given, after an unclean stop. The
-                 // header has the last of them, the payload the first (u64).
+  kCeiling = 17,  // The log's own: no revision above this one is given before a higher ceiling.
+  kSkip = 18,     // The log's own: revisions that will never be given, after an unclean stop. The
+                  // header has the last of them, the payload the first (u64).
 };
 static_assert(static_cast<int>(RecordType::kChange) == 1);
 static_assert(static_cast<int>(RecordType::kOutcome) == 2);

@@ -41,6 +41,7 @@ Result<SpareSegment> SpareSegments::Make(uint64_t bytes) {
   Status status = spare.file->Preallocate(bytes);
   // The length is synced now: a segment that is found shorter later was cut from outside.
   if (status.ok()) status = spare.file->SyncAll();
+  disk_full_.store(status.code() == Code::kReadOnly, std::memory_order_relaxed);
   if (status.ok()) return spare;
   spare.file.reset();
   const Status removed = files_.Unlink(spare.path);

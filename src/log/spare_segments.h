@@ -49,6 +49,8 @@ class SpareSegments {
   void KeepRoom(uint64_t bytes);
   // Of all spares together.
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // Whether the last spare could not be made because the disk is full.
+  bool disk_full() const { return disk_full_.load(std::memory_order_relaxed); }
 
   // Stops the thread and removes the files of all spares; nothing else may be called after it.
   Status DiscardAll();
@@ -68,6 +70,7 @@ class SpareSegments {
   const bool background_;
 
   std::atomic<uint64_t> bytes_{0};
+  std::atomic<bool> disk_full_{false};
   std::atomic<uint64_t> next_name_{1};
 
   Mutex mu_;

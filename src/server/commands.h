@@ -17,6 +17,7 @@
 #include "server/logger.h"
 #include "server/metrics.h"
 #include "server/params.h"
+#include "server/transport.h"
 
 namespace entrepot {
 
@@ -30,8 +31,8 @@ struct ServerFacts {
   int64_t start_ms = 0;
 };
 
-// Adds the fields of `stats` that Commands does not know: pairs of name and number.
-using StatsSource = std::function<void(const std::function<void(std::string_view, uint64_t)>&)>;
+// Adds the fields of `stats` that Commands does not know.
+using StatsSource = std::function<void(const StatAdder&)>;
 
 struct CommandThread {
   EngineThread engine;

@@ -15,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include "server/option.h"
+#include "zmtp/limits.h"
 
 namespace entrepot {
 namespace {
@@ -24,6 +25,7 @@ constexpr std::string_view kEnvironmentPrefix = "ENTREPOT_";
 
 // What an operator may set; the ends of keys and values are those of an entry's header.
 constexpr uint64_t kMessageBytesFloor = 4096;  // Below this not even `hello` could be answered.
+constexpr Range kIoThreads = {1, zmtp::kIoThreadsMax};
 constexpr Range kWorkers = {0, kWorkersMax};
 constexpr Range kStripes = {kStripesMin, kStripesMax, /*power_of_two=*/true};
 constexpr Range kKeyBytes = {1, kKeyBytesMax};
@@ -53,7 +55,8 @@ auto Only(std::string_view only, std::string_view why) {
 
 // All options, in the order of --help.
 std::vector<Option> MakeOptionTable() {
-  const Choices<TransportKind> transports = {{"zmq", TransportKind::kZmq}};
+  const Choices<TransportKind> transports = {{"zmq", TransportKind::kZmq},
+                                             {"native", TransportKind::kNative}};
   const Choices<DispatchMode> modes = {{"inline", DispatchMode::kInline},
                                        {"workers", DispatchMode::kWorkers}};
   const Choices<IndexMode> index_modes = {{"auto", IndexMode::kAuto}, {"off", IndexMode::kOff}};
@@ -76,7 +79,9 @@ std::vector<Option> MakeOptionTable() {
           "When the log is synced, and so what an acknowledged write can lose: nothing, what "
           "was written within that time (100ms, 1s), or what the system has not written yet."),
       ChoiceOption("transport", FIELD(options.transport), transports,
-                   "What speaks to the network."),
+                   "What speaks to the network: libzmq, or this program itself."),
+      NumberOption("io-threads", FIELD(options.io_threads), kIoThreads,
+                   "Threads of the native transport that receive requests."),
       ChoiceOption("dispatch", FIELD(options.dispatch), modes,
                    "Where short requests run: where they arrive, or on the workers."),
       NumberOption("workers", FIELD(options.workers), kWorkers,

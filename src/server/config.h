@@ -30,7 +30,7 @@
 namespace entrepot {
 
 // Which implementation speaks to the network.
-enum class TransportKind { kZmq };
+enum class TransportKind { kZmq, kNative };
 // Where a short request runs: on the thread that received it, or on the workers.
 enum class DispatchMode { kInline, kWorkers };
 // An ordered index is kept from its first use on, or never.
@@ -46,6 +46,7 @@ struct Options {
   std::string data = "none";    // The data folder; `none` keeps the data in memory only.
   std::string sync = "always";  // When the log is synced; see ReadSyncPolicy().
   TransportKind transport = TransportKind::kZmq;
+  uint32_t io_threads = 1;  // Of the native transport.
   DispatchMode dispatch = DispatchMode::kInline;
   uint32_t workers = 0;  // Threads for long requests; 0 is one a core, and at least 2.
   uint32_t stripes = kStripesDefault;

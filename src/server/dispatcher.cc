@@ -84,7 +84,7 @@ class Dispatcher::InlineLane final : public Lane {
     for (size_t i = 0; i < running_.size(); ++i) {
       const Running& running = running_[i];
       const Inbound& message = *running.message;
-      if (!dispatcher_.transport_->TakesMore(message.connection)) {
+      if (!sink->TakesMore(message)) {
         RefuseAll(message, sink);
         continue;
       }

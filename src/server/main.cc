@@ -1,13 +1,15 @@
 // The program entrepot-server: reads its configuration, starts a Server, waits for a signal, stops.
 //
 // Exit status: 0 after SIGTERM or SIGINT; 1 when the system refuses something, such as a port that
-// is in use; 2 for a configuration that cannot be meant.
+// is in use; 2 for a configuration that cannot be meant. The tools for a data folder
+// (folder_tools.h) have statuses of their own.
 
 #include <sys/resource.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,8 @@
 
 #include "base/file.h"
 #include "server/config.h"
+#include "server/folder_tools.h"
+#include "server/json.h"
 #include "server/logger.h"
 #include "server/option.h"
 #include "server/server.h"
@@ -31,21 +35,6 @@ namespace {
 
 constexpr int kExitRefused = 1;
 constexpr int kExitUsage = 2;
-
-std::string JsonString(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (static_cast<unsigned char>(c) < ' ') {
-      quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '"';
-}
 
 // Whoever waits for the file finds it whole or not at all.
 Status WritePortsFile(const std::string& path, const std::vector<std::string>& endpoints) {
@@ -89,6 +78,7 @@ std::string WhatCanBeLost(const Options& options) {
 
 int Main(int argc, char** argv) {
   const std::vector<const char*> arguments(argv + 1, argv + argc);
+  if (const std::optional<int> status = RunFolderTool(arguments, stdout, stderr)) return *status;
   Result<Config> config = ReadConfig(
       arguments, [](const char* name) -> const char* { return std::getenv(name); },
       ServerVersion());

@@ -69,7 +69,7 @@ class OutputAccount {
   // Whether a request of the connection is to be run.
   bool TakesMore(uint64_t connection) const {
     const size_t waiting = Waiting(connection);
-    if (waiting > kOutputBytesOfPeer) return false;
+    if (waiting > kOutputBytesRefuse) return false;
     // When all together have too much, those that have something must wait.
     return waiting == 0 || WaitingInAll() <= kOutputBytesInAll;
   }

@@ -10,6 +10,7 @@
 #include "server/commands.h"
 #include "server/data_folder.h"
 #include "server/dispatcher.h"
+#include "server/native_transport.h"
 #include "server/zmq_transport.h"
 
 namespace entrepot {
@@ -56,26 +57,28 @@ class Server::Parts {
                     &*engine_, &commands_, &metrics_) {}
 
   Status Start(const Options& options, void* zmq_context) {
-    Result<std::unique_ptr<ZmqTransport>> transport = ZmqTransport::Start(
-        {.listen = options.listen,
-         .body_bytes_max = options.limits.body_bytes,
-         .context = zmq_context,
-         .started =
-             [&](Transport* started) {
-               transport_ = started;
-               dispatcher_->SetTransport(started);
-               ready_.store(true, std::memory_order_release);
-               commands_.SetFacts(Facts(*started), [this](const auto& add) { AddStats(add); });
-             }},
-        &*dispatcher_);
-    if (!transport.ok()) return transport.status();
-    owned_transport_ = std::move(*transport);
+    const auto started = [this](Transport* transport) {
+      transport_ = transport;
+      dispatcher_->SetTransport(transport);
+      ready_.store(true, std::memory_order_release);
+      commands_.SetFacts(Facts(*transport), [this](const StatAdder& add) { AddStats(add); });
+    };
+    Status status = options.transport == TransportKind::kNative
+                        ? Own(NativeTransport::Start({.listen = options.listen,
+                                                      .body_bytes_max = options.limits.body_bytes,
+                                                      .io_threads = options.io_threads,
+                                                      .started = started},
+                                                     &*dispatcher_, &logger_))
+                        : Own(ZmqTransport::Start({.listen = options.listen,
+                                                   .body_bytes_max = options.limits.body_bytes,
+                                                   .context = zmq_context,
+                                                   .started = started},
+                                                  &*dispatcher_));
+    if (!status.ok()) return status;
     // From here on peers are answered, those who ask for data that it is being read.
-    if (data_ != nullptr) {
-      if (Status status = data_->Recover(&*engine_); !status.ok()) return status;
-    }
-    engine_->SetReady();
-    return Status();
+    if (data_ != nullptr) status = data_->Recover(&*engine_);
+    if (status.ok()) engine_->SetReady();
+    return status;
   }
 
   bool failed() { return engine_->committer().failed(); }
@@ -107,6 +110,13 @@ class Server::Parts {
   }
 
  private:
+  template <typename Kind>
+  Status Own(Result<std::unique_ptr<Kind>> transport) {
+    if (!transport.ok()) return transport.status();
+    owned_transport_ = std::move(*transport);
+    return Status();
+  }
+
   // The committer may have something to tell before there is anybody to be told.
   void OnProgress() {
     if (ready_.load(std::memory_order_acquire)) dispatcher_->OnProgress();
@@ -121,15 +131,8 @@ class Server::Parts {
             .start_ms = engine_->NowMs()};
   }
 
-  void AddStats(const std::function<void(std::string_view, uint64_t)>& add) {
-    const Transport::Counters counters = transport_->counters();
-    add("messages_in", counters.messages_in);
-    add("messages_out", counters.messages_out);
-    add("bytes_in", counters.bytes_in);
-    add("bytes_out", counters.bytes_out);
-    add("messages_refused", counters.refused_messages);
-    add("replies_dropped", counters.dropped_replies);
-    add("output_waiting_bytes", counters.waiting_bytes);
+  void AddStats(const StatAdder& add) {
+    transport_->AddStats(add);
     const Dispatcher::Gauges gauges = dispatcher_->gauges();
     add("peers_waiting", gauges.strands);
     add("input_waiting_bytes", gauges.waiting_bytes);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,6 +40,9 @@ struct Outbound {
   Reply reply;
 };
 
+// Takes one number of `stats`.
+using StatAdder = std::function<void(std::string_view name, uint64_t value)>;
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -47,7 +51,7 @@ class Transport {
   virtual void Send(std::vector<Outbound> replies) = 0;
 
   // False: so much waits for this connection to take it that nothing more is to be run for it. Any
-  // thread.
+  // thread; see also ReplySink::TakesMore().
   virtual bool TakesMore(uint64_t connection) const = 0;
 
   // The endpoints listened on, with the ports that were picked. Any thread, after the start.
@@ -58,16 +62,8 @@ class Transport {
   // Sends what it was given, waits a moment for peers to take it, and ends its threads.
   virtual void Stop() = 0;
 
-  struct Counters {
-    uint64_t messages_in = 0;
-    uint64_t messages_out = 0;
-    uint64_t bytes_in = 0;
-    uint64_t bytes_out = 0;
-    uint64_t refused_messages = 0;  // Of too many frames, or of too long an envelope.
-    uint64_t dropped_replies = 0;   // For peers that are gone, or that never read.
-    uint64_t waiting_bytes = 0;     // Of replies that peers have not taken yet.
-  };
-  virtual Counters counters() const = 0;
+  // Tells its counters and gauges by name, for `stats`. Any thread.
+  virtual void AddStats(const StatAdder& add) const = 0;
 };
 
 // Answers batches.
@@ -78,6 +74,8 @@ class MessageHandler {
    public:
     // What it does not take out of `reply`, its memory above all, is the caller's again.
     virtual void Reply(const Inbound& message, entrepot::Reply* reply) = 0;
+    // Whether the message is to be run; as Transport::TakesMore(), for the thread of the transport.
+    virtual bool TakesMore(const Inbound& message) const = 0;
 
    protected:
     ~ReplySink() = default;

@@ -174,14 +174,14 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
     own_context_.reset();
   }
 
-  Counters counters() const {
-    return {messages_in_.load(std::memory_order_relaxed),
-            messages_out_.load(std::memory_order_relaxed),
-            bytes_in_.load(std::memory_order_relaxed),
-            bytes_out_.load(std::memory_order_relaxed),
-            refused_messages_.load(std::memory_order_relaxed),
-            dropped_replies_.load(std::memory_order_relaxed),
-            account_.WaitingInAll()};
+  void AddStats(const StatAdder& add) const {
+    add("messages_in", messages_in_.load(std::memory_order_relaxed));
+    add("messages_out", messages_out_.load(std::memory_order_relaxed));
+    add("bytes_in", bytes_in_.load(std::memory_order_relaxed));
+    add("bytes_out", bytes_out_.load(std::memory_order_relaxed));
+    add("messages_refused", refused_messages_.load(std::memory_order_relaxed));
+    add("replies_dropped", dropped_replies_.load(std::memory_order_relaxed));
+    add("output_waiting_bytes", account_.WaitingInAll());
   }
 
  private:
@@ -353,6 +353,9 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   }
 
   // MessageHandler::ReplySink
+  bool TakesMore(const Inbound& message) const override {
+    return account_.TakesMore(message.connection);
+  }
   void Reply(const Inbound& message, entrepot::Reply* reply) override {
     OutputAccount::Charge charge;
     if (!Charge(message.connection, reply->size(), &charge)) return;
@@ -497,6 +500,6 @@ void ZmqTransport::Send(std::vector<Outbound> replies) { loop_->Send(std::move(r
 bool ZmqTransport::TakesMore(uint64_t connection) const { return loop_->TakesMore(connection); }
 void ZmqTransport::StopReading() { loop_->StopReading(); }
 void ZmqTransport::Stop() { loop_->Stop(); }
-Transport::Counters ZmqTransport::counters() const { return loop_->counters(); }
+void ZmqTransport::AddStats(const StatAdder& add) const { loop_->AddStats(add); }
 
 }  // namespace entrepot

@@ -48,7 +48,7 @@ class ZmqTransport final : public Transport {
   const std::vector<std::string>& endpoints() const override { return endpoints_; }
   void StopReading() override;
   void Stop() override;
-  Counters counters() const override;
+  void AddStats(const StatAdder& add) const override;
 
  private:
   class Loop;

@@ -1,0 +1,79 @@
+// The transport of our own: ZMTP spoken by this process on epoll (src/zmtp/), for tcp and ipc.
+//
+// A peer that does not take its replies is not read any more, and then closed; every bound holds
+// before memory is taken. inproc endpoints stay libzmq's (zmq_transport.h).
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "server/logger.h"
+#include "server/transport.h"
+#include "zmtp/server.h"
+
+namespace entrepot {
+
+class NativeTransport final : public Transport, private zmtp::Handler {
+ public:
+  struct Options {
+    std::vector<std::string> listen;  // tcp:// or ipc://; port 0 picks a free one.
+    size_t body_bytes_max = 0;
+    uint32_t io_threads = 1;
+    // Called with the transport when it is bound and before it reads.
+    std::function<void(Transport*)> started;
+  };
+
+  // Binds the endpoints and starts the threads. `handler` and `logger` outlive the transport.
+  // Errors: kInvalidArgument, kUnavailable, with the endpoint and the reason.
+  static Result<std::unique_ptr<NativeTransport>> Start(const Options& options,
+                                                        MessageHandler* handler, Logger* logger);
+  ~NativeTransport() override;
+
+  void Send(std::vector<Outbound> replies) override;
+  bool TakesMore(uint64_t connection) const override;
+  const std::vector<std::string>& endpoints() const override { return endpoints_; }
+  void StopReading() override;
+  void Stop() override;
+  void AddStats(const StatAdder& add) const override;
+
+ private:
+  class Sink;
+
+  NativeTransport(const Options& options, MessageHandler* handler, Logger* logger);
+  uint64_t PeerOf(const zmtp::Message& message) const;
+  void SendReply(uint64_t connection, std::string_view envelope, const Reply& reply);
+
+  // zmtp::Handler
+  void OnThreadStarted(uint32_t io_thread) override;
+  void OnThreadStopping(uint32_t io_thread) override;
+  void OnMessages(uint32_t io_thread, std::span<const zmtp::Message> messages) override;
+  void OnRefused(zmtp::Event reason, std::string_view address, uint64_t suppressed) override;
+
+  // Of one io thread, used by it only.
+  struct IoThread {
+    std::unique_ptr<MessageHandler::Lane> lane;
+    std::vector<Inbound> inbound;
+  };
+
+  // Constant after Start().
+  MessageHandler* const handler_;
+  Logger& logger_;
+  const HashSecret secret_;
+  std::vector<std::string> endpoints_;
+
+  // Each belongs to its thread.
+  std::vector<IoThread> threads_;
+
+  // Synchronise themselves.
+  std::atomic<bool> reading_{true};
+  std::atomic<uint32_t> handling_{0};  // Threads that are in OnMessages().
+  zmtp::Server server_;
+};
+
+}  // namespace entrepot
