@@ -13,6 +13,8 @@
 #include <memory>
 #include <utility>
 
+#include "base/file.h"
+
 namespace entrepot::zmtp {
 namespace {
 
@@ -112,7 +114,10 @@ Result<Listener> Listener::OpenIpc(const std::string& endpoint, EndpointKind kin
   if (is_abstract) address.sun_path[0] = '\0';
   const auto size =
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1));
-  if (!is_abstract && IsAbandoned(address, size)) unlink(path.c_str());
+  if (!is_abstract && IsAbandoned(address, size)) {
+    // Should it fail, bind() says what stands in the way.
+    static_cast<void>(FileSystem::Posix().Unlink(path).ok());
+  }
 
   const int fd = ::socket(AF_UNIX, kSocketFlags, 0);
   if (fd < 0) return ErrnoStatus("cannot listen on " + endpoint, errno);
@@ -143,7 +148,10 @@ Listener& Listener::operator=(Listener&& other) noexcept {
 void Listener::Close() {
   if (socket_ < 0) return;
   close(std::exchange(socket_, -1));
-  if (!path_.empty() && path_.front() != '@') unlink(path_.c_str());
+  // A socket file that somebody has removed already is as well.
+  if (!path_.empty() && path_.front() != '@') {
+    static_cast<void>(FileSystem::Posix().Unlink(path_).ok());
+  }
 }
 
 std::string PeerAddress(int socket) {
