@@ -1,0 +1,254 @@
+"""The blocking client.
+
+    with Client("tcp://127.0.0.1:5555") as client:
+        client.set("user:1", "Ada", ttl_ms=60_000)
+        client.get("user:1")                # "Ada"; None where there is nothing
+        for item in client.find("A"):       # every key whose value starts with "A"
+            print(item.key, item.value)
+
+Making a client sends nothing; the first call connects, and starts the one thread that owns the
+socket. docs/CLIENTS.md has the rules of deadlines, retries and reconnection.
+
+Thread safety: a client may be used from any number of threads, and on both sides of a fork.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from types import TracebackType
+from typing import Any, Callable, Concatenate, Iterator, List, Optional, ParamSpec, Type, TypeVar
+
+from . import _calls
+from ._calls import Call
+from ._codec import Request
+from ._connection import Connection
+from ._exchange import Exchange
+from ._methods import present_as_method
+from ._options import CONNECT_WAIT_MS, RETRIES, TIMEOUT_MS, CallOptions, server_of
+from ._outcome import outcome
+from ._pipeline import Pending, PipelineMethods
+from ._update import Update
+from .results import Item, Key, Page
+
+__all__ = ["Client", "Pending", "Pipeline"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _blocking(build: Callable[P, Call[T]]) -> Callable[Concatenate["Client", P], T]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        call = build(*args, **kwargs)
+        return outcome(call, self._exchange([call.request]))
+
+    present_as_method(method, build)
+    return method
+
+
+class Client:
+    """See the module."""
+
+    def __init__(
+        self,
+        server: Optional[str] = None,
+        *,
+        timeout_ms: float = TIMEOUT_MS,
+        retries: int = RETRIES,
+        connect_wait_ms: float = CONNECT_WAIT_MS,
+    ) -> None:
+        """``server`` is an endpoint; without it ``ENTREPOT_SERVER``, else port 5555 here.
+
+        ``timeout_ms`` is the whole time of a call. ``retries=0`` sends nothing twice.
+        ``connect_wait_ms`` is how long a call puts up with refused connections.
+        """
+        self._options = CallOptions(timeout_ms, retries)
+        self._connection = Connection(server_of(server), connect_wait_ms)
+
+    hello = _blocking(_calls.hello)
+    ping = _blocking(_calls.ping)
+    get = _blocking(_calls.get)
+    entry = _blocking(_calls.entry)
+    set = _blocking(_calls.set)
+    delete = _blocking(_calls.delete)
+    increment = _blocking(_calls.increment)
+    append = _blocking(_calls.append)
+    prepend = _blocking(_calls.prepend)
+    touch = _blocking(_calls.touch)
+    get_many = _blocking(_calls.get_many)
+    transact = _blocking(_calls.transact)
+    find_page = _blocking(_calls.find_page)
+    scan_page = _blocking(_calls.scan_page)
+    count = _blocking(_calls.count)
+    delete_prefix = _blocking(_calls.delete_prefix)
+    sync = _blocking(_calls.sync)
+    stats = _blocking(_calls.stats)
+
+    @property
+    def server(self) -> str:
+        """The endpoint."""
+        return self._connection.endpoint
+
+    def find(
+        self,
+        query: Any,
+        *,
+        key_prefix: Optional[Key] = None,
+        values: bool = True,
+        order: Optional[str] = None,
+        page_limit: Optional[int] = None,
+        ack: Optional[str] = None,
+    ) -> Iterator[Item]:
+        """Every entry whose value starts with ``query``, or matches it, in the order of values.
+
+        Pages of ``page_limit`` are fetched as they are needed, each within the client's deadline.
+        """
+
+        def page(cursor: Optional[bytes]) -> Page:
+            return self.find_page(
+                query,
+                key_prefix=key_prefix,
+                limit=page_limit,
+                cursor=cursor,
+                values=values,
+                order=order,
+                ack=ack,
+            )
+
+        return _walk(page)
+
+    def scan(
+        self,
+        key_prefix: Key,
+        *,
+        values: bool = True,
+        order: Optional[str] = None,
+        page_limit: Optional[int] = None,
+        ack: Optional[str] = None,
+    ) -> Iterator[Item]:
+        """Every entry whose key starts with ``key_prefix``, in the order of the keys.
+
+        Pages of ``page_limit`` are fetched as they are needed, each within the client's deadline.
+        """
+
+        def page(cursor: Optional[bytes]) -> Page:
+            return self.scan_page(
+                key_prefix, limit=page_limit, cursor=cursor, values=values, order=order, ack=ack
+            )
+
+        return _walk(page)
+
+    def update(
+        self, key: Key, function: Callable[[Any], Any], *, ttl_ms: Optional[int] = None
+    ) -> Item:
+        """Writes ``function(value)`` unless the entry changes meanwhile; then it starts again.
+
+        The function gets None where there is no entry, and may be called several times. An entry
+        keeps its TTL unless ``ttl_ms`` is given. One deadline covers all rounds.
+        """
+        rounds = Update(key, self._options.timeout_ms, time.monotonic())
+        rounds.begin(self.entry(key))
+        while True:
+            value = function(rounds.value)
+            limited = self.with_options(timeout_ms=rounds.remaining_ms(time.monotonic()))
+            result = limited.set(key, value, **rounds.conditions(ttl_ms))
+            if not result.conflict:
+                return Item(key, value, result.version)
+            if result.replayed:
+                rounds.begin(limited.entry(key))
+            else:
+                rounds.begin_with_conflict(result)
+
+    def pipeline(self) -> Pipeline:
+        """Collects calls and sends them together; see ``Pipeline``."""
+        return Pipeline(self)
+
+    def with_options(
+        self, *, timeout_ms: Optional[float] = None, retries: Optional[int] = None
+    ) -> Client:
+        """This client with another deadline or number of retries, on the same connection.
+
+        Closing either closes both.
+        """
+        view = copy.copy(self)
+        view._options = self._options.but(timeout_ms, retries)
+        return view
+
+    def close(self) -> None:
+        """Ends calls in flight as ``closed``; then no socket and no thread is left."""
+        self._connection.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def _exchange(self, requests: List[Request]) -> Exchange:
+        """Sends one body and waits until it has ended."""
+        ended = threading.Event()
+        exchange = Exchange(
+            requests,
+            created=time.monotonic(),
+            timeout_ms=self._options.timeout_ms,
+            retries=self._options.retries,
+            on_end=lambda _: ended.set(),
+        )
+        self._connection.submit(exchange)
+        try:
+            ended.wait()
+        except BaseException:  # Ctrl-C, or whatever else a signal handler raised.
+            self._connection.abandon(exchange)
+            raise
+        return exchange
+
+
+def _walk(fetch: Callable[[Optional[bytes]], Page]) -> Iterator[Item]:
+    cursor: Optional[bytes] = None
+    while True:
+        page = fetch(cursor)
+        yield from page.items
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+class Pipeline(PipelineMethods):
+    """Several calls in one round trip.
+
+        with client.pipeline() as pipeline:
+            name = pipeline.get("user:1")
+            visits = pipeline.increment("visits")
+        print(name.result(), visits.result().value)
+
+    The calls are sent when the block ends, or by ``execute``. They run in order but not as one:
+    each has its own result or error. A pipeline belongs to one thread and is used once.
+    """
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+
+    def execute(self) -> None:
+        """Sends what was collected. Raises when a body got no answer."""
+        for body in self._bodies():
+            exchange = self._client._exchange([pending.request for pending in body])
+            self._settle(body, exchange)
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if kind is None:
+            self.execute()

@@ -1,0 +1,48 @@
+"""A server that a test may stop and start again where it was."""
+
+from __future__ import annotations
+
+import signal
+from types import TracebackType
+from typing import Optional, Type
+
+from harness.server import Server, start_server
+
+
+class ServerProcess:
+    """In memory, on a free port that it keeps; a context manager that ends it."""
+
+    def __init__(self) -> None:
+        self.endpoint = "tcp://127.0.0.1:0"
+        self._server: Optional[Server] = None
+
+    def start(self) -> None:
+        self._server = start_server(listen=[self.endpoint])
+        self.endpoint = self._server.endpoint
+
+    def stop(self) -> None:
+        """Ends it as an operator would, and insists on a clean end."""
+        self._end(signal.SIGTERM, expected_status=0)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL, expected_status=-signal.SIGKILL)
+
+    def _end(self, signal_number: int, expected_status: int) -> None:
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        with server:
+            status = server.stop(signal_number)
+            assert status == expected_status, f"the server ended with {status}:\n{server.log()}"
+
+    def __enter__(self) -> ServerProcess:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.stop()
