@@ -28,10 +28,10 @@ export UBSAN_OPTIONS := print_stacktrace=1
 help: ## Lists these commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-run: build/build.ninja ## Installs what is missing, builds and starts a server on port 5555 (PORT=, ARGS=).
+run: build/build.ninja ## Installs what is missing, builds and starts a server on port 5555, data in ./entrepot-data (PORT=, ARGS=).
 	@$(BUILD) build --target entrepot-server
 	@sed 's/5555/$(PORT)/' cmake/first_steps.txt
-	@exec build/bin/entrepot-server --listen tcp://127.0.0.1:$(PORT) $(ARGS)
+	@exec build/bin/entrepot-server --listen tcp://127.0.0.1:$(PORT) --data entrepot-data $(ARGS)
 
 build: build/build.ninja ## Builds all programs into build/bin.
 	$(BUILD) build
