@@ -1,0 +1,1 @@
+"""The benchmarks of `make bench` and `make bench-peers`: what is compared, how, and the tables."""

@@ -1,0 +1,159 @@
+"""What is measured, as data: the rows of the table and the goals of each.
+
+A row has cases; each case is one system with one way to ask it. All cases of a row are started
+side by side and measured in turn, round after round. A goal compares the medians of two cases, or
+one median with a constant. Figures are named as in `FIGURES` of measure.py.
+"""
+
+from dataclasses import dataclass, field
+
+GET_50_BY_16 = ("--clients", 50, "--outstanding", 16, "--mix", "get=100")
+SET_50_BY_16 = ("--clients", 50, "--outstanding", 16, "--mix", "set=100")
+GET_64_A_BODY = ("--clients", 50, "--body", 64, "--mix", "get=100")
+SET_64_A_BODY = ("--clients", 50, "--body", 64, "--mix", "set=100")
+THOUSAND_FINDS = ("--background", "find=100;clients=1;outstanding=16;rate=1000")
+FIND = ("--clients", 50, "--mix", "find=100")
+TEN_THOUSAND_SETS = ("--background", "set=100;clients=10;outstanding=16;rate=10000")
+
+
+@dataclass
+class Case:
+    """One system in a row."""
+
+    name: str                   # Unique in its row.
+    system: str                 # As Launcher.NAMES.
+    options: tuple              # Of entrepot-bench.
+    server_options: tuple = ()
+    fresh: bool = False         # A new server for every round (memory).
+
+
+@dataclass
+class Goal:
+    """`figure` of `case`, divided by that of `over` (if any), is at least or at most `limit`."""
+
+    text: str
+    case: str
+    figure: str
+    limit: float
+    over: str = ""
+    over_figure: str = ""       # The same as `figure` if empty.
+    at_most: bool = False
+    transport: str = ""         # Only judged on this transport; on all if empty.
+
+
+@dataclass
+class Row:
+    number: str
+    title: str
+    figures: tuple
+    cases: list
+    goals: list = field(default_factory=list)
+    throughput: bool = True      # A round counts only if the server's core was busy.
+    same_core: bool = False      # Tester and server share a core.
+    seconds: float = 4
+    keys: int = 1_000_000
+    default: bool = True         # Part of a run that names no rows.
+
+
+def entrepot_and(systems, options):
+    return [Case(system, system, options) for system in ("entrepot", *systems)]
+
+
+ROWS = [
+    Row("1", "GET, one request a message, 50 clients x 16 outstanding",
+        ("rate", "server_cpu_ns", "p50_ns", "p99_ns"),
+        entrepot_and(("zmq-echo", "epoll-echo", "redis", "memcached", "memcached-meta"),
+                     GET_50_BY_16),
+        [Goal("rate at least 0.75 x the libzmq echo", "entrepot", "rate", 0.75, "zmq-echo",
+              transport="zmq"),
+         Goal("rate at least 1.2 x Redis", "entrepot", "rate", 1.2, "redis", transport="zmq"),
+         Goal("server CPU at most 0.75 x the libzmq echo", "entrepot", "server_cpu_ns", 0.75,
+              "zmq-echo", at_most=True, transport="native"),
+         Goal("server CPU at most 0.4 x Redis", "entrepot", "server_cpu_ns", 0.4, "redis",
+              at_most=True, transport="native")]),
+    Row("2", "64 requests a body, 50 clients",
+        ("rate", "server_cpu_ns", "p99_ns"),
+        [Case("entrepot GET", "entrepot", GET_64_A_BODY),
+         Case("redis GET", "redis", GET_64_A_BODY),
+         Case("memcached-meta GET", "memcached-meta", GET_64_A_BODY),
+         Case("entrepot SET", "entrepot", SET_64_A_BODY),
+         Case("redis SET", "redis", SET_64_A_BODY),
+         Case("memcached-meta SET", "memcached-meta", SET_64_A_BODY),
+         Case("entrepot SET, 1,000 finds/s", "entrepot", (*SET_64_A_BODY, *THOUSAND_FINDS))],
+        [Goal("GET at least 5 x Redis -P 64", "entrepot GET", "rate", 5, "redis GET"),
+         Goal("SET at least 3.5 x Redis -P 64", "entrepot SET", "rate", 3.5, "redis SET"),
+         Goal("SET with 1,000 finds/s at least 2 x Redis without",
+              "entrepot SET, 1,000 finds/s", "rate", 2, "redis SET")]),
+    Row("3", "One client, one outstanding, server and tester on one core",
+        ("p50_ns", "p99_ns", "rate"),
+        entrepot_and(("zmq-echo", "epoll-echo", "redis", "memcached"),
+                     ("--clients", 1, "--mix", "get=100")),
+        [Goal("p50 at most 1.05 x the libzmq echo", "entrepot", "p50_ns", 1.05, "zmq-echo",
+              at_most=True, transport="zmq"),
+         Goal("p50 at most 0.95 x the libzmq echo", "entrepot", "p50_ns", 0.95, "zmq-echo",
+              at_most=True, transport="native")],
+        throughput=False, same_core=True),
+    Row("4", "Durable SET, 50 clients x 16; GET beside durable SETs",
+        ("rate", "server_cpu_ns", "get_p50_ns"),
+        [Case("entrepot SET", "entrepot", SET_50_BY_16,
+              ("--durable",)),
+         Case("redis SET", "redis", SET_50_BY_16,
+              ("--appendonly", "yes", "--appendfsync", "always")),
+         Case("entrepot GET", "entrepot", ("--clients", 50, "--rate", 50000, "--mix", "get=100"),
+              ("--durable",)),
+         Case("entrepot GET 90, SET 10", "entrepot",
+              ("--clients", 50, "--rate", 50000, "--mix", "get=90,set=10"), ("--durable",))],
+        [Goal("at least 2 x Redis appendfsync always", "entrepot SET", "rate", 2, "redis SET"),
+         Goal("GET p50 in the mix at most 1.2 x GET alone", "entrepot GET 90, SET 10",
+              "get_p50_ns", 1.2, "entrepot GET", at_most=True)],
+        throughput=False, default=False),
+    Row("5", "find of 10 hits among 1 M values; ours while 10,000 SET/s change indexed values",
+        ("rate", "server_cpu_ns", "p50_ns", "background_p99_ns"),
+        [Case("entrepot find, 10,000 SET/s", "entrepot", (*FIND, *TEN_THOUSAND_SETS)),
+         Case("entrepot find alone", "entrepot", FIND),
+         Case("redis ZRANGEBYLEX alone", "redis", FIND)],
+        [Goal("at least 1.5 x Redis ZRANGEBYLEX without writes", "entrepot find, 10,000 SET/s",
+              "rate", 1.5, "redis ZRANGEBYLEX alone"),
+         Goal("SET p99 at most 1 ms", "entrepot find, 10,000 SET/s", "background_p99_ns", 1e6,
+              at_most=True)]),
+    Row("9", "10,000 connected clients against 100, one outstanding each",
+        ("rate", "server_cpu_ns", "resident_bytes_per_client"),
+        [Case(f"{system} {clients}", system, ("--clients", clients, "--mix", "get=100"), fresh=True)
+         for system in ("entrepot", "zmq-echo", "epoll-echo", "redis") for clients in (100, 10000)],
+        [Goal("keeps at least 0.9 x of what the libzmq echo keeps", "entrepot 10000",
+              "kept_of_100", 0.9, "zmq-echo 10000", transport="zmq"),
+         Goal("keeps at least 0.9 x of what the epoll echo keeps", "entrepot 10000",
+              "kept_of_100", 0.9, "epoll-echo 10000", transport="native"),
+         Goal("at most 40 KiB of memory a client", "entrepot 10000", "resident_bytes_per_client",
+              40 * 1024, at_most=True, transport="zmq"),
+         Goal("at most 16 KiB of memory a client", "entrepot 10000", "resident_bytes_per_client",
+              16 * 1024, at_most=True, transport="native")],
+        keys=100_000),
+    Row("12", "Two finders and two writers (16 outstanding each)",
+        ("rate", "background_rate", "p99_ns", "max_ns"),
+        [Case("entrepot", "entrepot",
+              ("--clients", 2, "--outstanding", 16, "--mix", "set=100", "--background",
+               "find=100;clients=2"))],
+        [Goal("no write waits longer than 100 ms", "entrepot", "worst_max_ns", 100e6, at_most=True),
+         Goal("at least 50,000 SET/s", "entrepot", "rate", 50_000)],
+        throughput=False, seconds=30),
+]
+
+
+@dataclass
+class MemoryCase:
+    """Bytes an entry of one system after loading."""
+
+    name: str
+    system: str
+    touch: tuple = ()   # What is asked once after loading, to build indexes.
+
+
+MEMORY_ENTRIES = (500_000, 1_000_000, 2_000_000, 4_000_000)
+MEMORY_CASES = [
+    MemoryCase("entrepot", "entrepot"),
+    MemoryCase("entrepot, both indexes", "entrepot", ("--mix", "find=50,scan=50")),
+    MemoryCase("redis", "redis"),
+    MemoryCase("memcached", "memcached"),
+]
+MEMORY_GOALS = [("entrepot", 0.75), ("entrepot, both indexes", 1.1)]  # At most so many x Redis.

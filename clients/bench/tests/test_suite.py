@@ -1,0 +1,97 @@
+"""The tables of `make bench` and `make bench-peers`: what counts, medians, goals, and what is said."""
+
+import pytest
+
+from suite import measure, report, rows
+
+CASES = [rows.Case("ours", "entrepot", ()), rows.Case("theirs", "redis", ())]
+
+
+def make_row(**changes):
+    goal = rows.Goal("at least 2 x theirs", "ours", "rate", 2, "theirs")
+    return rows.Row("1", "a row", ("rate", "server_cpu_ns"), CASES, [goal], **changes)
+
+
+def make_main(busy=0.99, errors=0, void=None, **figures):
+    return {"errors": errors, "wrong": 0, "void": void,
+            "busy_cores": {"server": busy, "tester": 0.5}, **figures}
+
+
+@pytest.mark.parametrize("main, counts", [
+    (make_main(), True),
+    (make_main(busy=0.94), False),
+    (make_main(errors=1), False),
+    (make_main(void="the tester was the limit"), False),
+])
+def test_a_throughput_round_counts_only_if_the_server_was_the_limit(main, counts):
+    assert (measure.why_not(make_row(), main) is None) == counts
+
+
+def test_other_rounds_do_not_need_a_busy_core():
+    assert measure.why_not(make_row(throughput=False), make_main(busy=0.1)) is None
+
+
+def make_result(ours, theirs):
+    result = measure.RowResult(make_row())
+    for case, samples in zip(CASES, (ours, theirs)):
+        for sample in samples:
+            result.add(case, {"rate": sample, "server_cpu_ns": None})
+    return result
+
+
+@pytest.mark.parametrize("ours, theirs, value, reached", [
+    ([10, 500, 30], [9, 10, 11], 3, True),   # Medians: one wild round changes nothing.
+    ([19], [10], 1.9, False),
+    ([], [10], None, None),
+    ([19], [], None, None),
+])
+def test_goals_compare_medians(ours, theirs, value, reached):
+    ((_, found, verdict),) = measure.judge(make_result(ours, theirs), "zmq")
+    assert (found, verdict) == (value, reached)
+
+
+def test_goals_of_the_other_transport_are_not_judged():
+    result = make_result([1], [1])
+    result.row.goals[0].transport = "native"
+    assert measure.judge(result, "zmq") == []
+    assert len(measure.judge(result, "native")) == 1
+
+
+def test_what_is_missed_or_discarded_is_said():
+    result = make_result([19], [10])
+    result.discarded["theirs"].append("the server's core was 90 % busy")
+    facts = {"cpu": "a <cpu>"}
+    for text in (report.markdown("T", facts, [result], {}, "zmq"),
+                 report.page("T", facts, [result], {}, "zmq")):
+        assert "1.90 x, MISSED" in text
+        assert "theirs: 1 rounds do not count" in text
+    assert "a &lt;cpu&gt;" in report.page("T", facts, [result], {}, "zmq")
+
+
+def test_what_is_kept_compares_many_clients_with_few():
+    cases = [rows.Case("echo 100", "zmq-echo", ()), rows.Case("echo 10000", "zmq-echo", ())]
+    result = measure.RowResult(rows.Row("9", "", ("rate",), cases))
+    result.add(cases[0], {"rate": 200})
+    result.add(cases[1], {"rate": 90})
+    assert result.median("echo 10000", "kept_of_100") == pytest.approx(0.45)
+
+
+def test_memory_goals_look_at_the_worst_size():
+    memory = {("redis", 1): (100, 120), ("entrepot", 1): (70, 90), ("redis", 2): (100, 120),
+              ("entrepot", 2): (80, 90)}
+    ours, both = report.memory_verdicts(memory)
+    assert "0.80 x, MISSED" in ours
+    assert "not judged" in both
+
+
+def test_the_rows_are_consistent():
+    derived = {"kept_of_100", "worst_max_ns"}
+    for row in rows.ROWS:
+        names = [case.name for case in row.cases]
+        assert len(set(names)) == len(names)
+        assert set(row.figures) <= set(measure.FIGURES)
+        for figure in row.figures:
+            assert report.figure_title(figure)
+        for goal in row.goals:
+            assert goal.case in names and (not goal.over or goal.over in names)
+            assert goal.figure in row.figures or goal.figure in derived
