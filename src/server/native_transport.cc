@@ -1,14 +1,22 @@
 #include "server/native_transport.h"
 
+#include <cstdlib>
+#include <memory>
+
 #include <absl/container/inlined_vector.h>
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/coding.h"
 #include "base/random.h"
 
 namespace entrepot {
 
 namespace {
+
+// Replies of workers up to this size are copied, and not counted: of those a peer has at most as many
+// as it may have bodies waiting.
+constexpr size_t kCopiedReplyBytes = 4096;
 
 void ReleaseBlock(void* owner) { static_cast<ValueBlock*>(owner)->Unref(); }
 
@@ -23,7 +31,8 @@ class NativeTransport::Sink final : public MessageHandler::ReplySink {
     transport_.SendReply(message.connection, message.address, *reply);
   }
   bool TakesMore(const Inbound& message) const override {
-    return transport_.server_.WaitingOutput(message.connection) <= kOutputBytesRefuse;
+    return transport_.server_.WaitingOutput(message.connection) <= kOutputBytesRefuse &&
+           transport_.account_.TakesMore(message.connection);
   }
 
  private:
@@ -91,8 +100,16 @@ void NativeTransport::OnMessages(uint32_t io_thread, std::span<const zmtp::Messa
     Sink sink(this);
     thread.lane->Handle(thread.inbound, &sink);
   }
+  if (io_thread == 0) SweepAccount();
   handling_.fetch_sub(1);
   handling_.notify_all();
+}
+
+void NativeTransport::SweepAccount() {
+  const int64_t now_us = MonotonicMicros();
+  if (now_us - last_sweep_us_ < 1'000'000) return;
+  last_sweep_us_ = now_us;
+  account_.Sweep();
 }
 
 void NativeTransport::OnRefused(zmtp::Event reason, std::string_view address, uint64_t suppressed) {
@@ -122,11 +139,40 @@ void NativeTransport::SendReply(uint64_t connection, std::string_view envelope,
 }
 
 void NativeTransport::Send(std::vector<Outbound> replies) {
-  for (const Outbound& reply : replies) SendReply(reply.connection, reply.address, reply.reply);
+  // What is on its way to the connection's thread, or waits there, counts until it has left.
+  struct Lent {
+    char* memory;
+    OutputAccount::Charge charge;
+    static void Free(void* owner) {
+      std::free(static_cast<Lent*>(owner)->memory);
+      delete static_cast<Lent*>(owner);
+    }
+  };
+  for (Outbound& outbound : replies) {
+    Reply& reply = outbound.reply;
+    const size_t size = reply.size();
+    if (size <= kCopiedReplyBytes) {
+      SendReply(outbound.connection, outbound.address, reply);
+      continue;
+    }
+    auto lent = std::make_unique<Lent>();
+    lent->charge = account_.Add(outbound.connection, size);
+    if (reply.pieces().empty()) {
+      lent->memory = reply.bytes().Release();
+    } else {
+      lent->memory = static_cast<char*>(std::malloc(size));
+      CHECK(lent->memory != nullptr);
+      reply.CopyTo(lent->memory);
+    }
+    const zmtp::Piece body{{lent->memory, size}, lent.get(), Lent::Free};
+    lent.release();
+    server_.Send(outbound.connection, outbound.address, {&body, 1});
+  }
 }
 
-// What waits is known to the connection's thread, which stops reading it in time.
-bool NativeTransport::TakesMore(uint64_t) const { return true; }
+bool NativeTransport::TakesMore(uint64_t connection) const {
+  return account_.TakesMore(connection);
+}
 
 void NativeTransport::StopReading() {
   server_.StopListening();
@@ -144,6 +190,7 @@ void NativeTransport::AddStats(const StatAdder& add) const {
     add(fmt::format("zmtp_{}", zmtp::EventName(static_cast<zmtp::Event>(event))),
         server_.counters().Get(static_cast<zmtp::Event>(event)));
   }
+  add("output_waiting_bytes", const_cast<zmtp::Server&>(server_).HeldOutput());
   add("connections", const_cast<zmtp::Server&>(server_).Connections());
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "server/logger.h"
+#include "server/output_account.h"
 #include "server/transport.h"
 #include "zmtp/server.h"
 
@@ -46,6 +47,7 @@ class NativeTransport final : public Transport, private zmtp::Handler {
   class Sink;
 
   NativeTransport(const Options& options, MessageHandler* handler, Logger* logger);
+  void SweepAccount();
   uint64_t PeerOf(const zmtp::Message& message) const;
   void SendReply(uint64_t connection, std::string_view envelope, const Reply& reply);
 
@@ -67,10 +69,12 @@ class NativeTransport final : public Transport, private zmtp::Handler {
   const HashSecret secret_;
   std::vector<std::string> endpoints_;
 
-  // Each belongs to its thread.
+  // Each belongs to its thread; the time to the first one.
   std::vector<IoThread> threads_;
+  int64_t last_sweep_us_ = 0;
 
   // Synchronise themselves.
+  OutputAccount account_;  // Of replies that came from workers.
   std::atomic<bool> reading_{true};
   std::atomic<uint32_t> handling_{0};  // Threads that are in OnMessages().
   zmtp::Server server_;

@@ -144,12 +144,12 @@ TEST_F(ConfigTest, FlagsSetTheirFields) {
 }
 
 TEST_F(ConfigTest, FlagBeatsVariableBeatsFileBeatsDefault) {
-  const std::string file = WriteFile("workers = 2\nstripes = 2\nmax-nesting = 2\n");
+  const std::string file = WriteFile("workers = 2\nstripes = 128\nmax-nesting = 2\n");
   SetVariable("ENTREPOT_WORKERS", "3");
-  SetVariable("ENTREPOT_STRIPES", "4");
+  SetVariable("ENTREPOT_STRIPES", "256");
   const Config config = MustStart({"--config", file.c_str(), "--workers", "5"});
   EXPECT_EQ(config.options.workers, 5u);
-  EXPECT_EQ(config.options.stripes, 4u);
+  EXPECT_EQ(config.options.stripes, 256u);
   EXPECT_EQ(config.options.limits.nesting, 2u);
   EXPECT_EQ(config.options.limits.requests, Limits().requests);
 }
@@ -175,11 +175,12 @@ TEST_F(ConfigTest, ErrorsNameWhereAndWhatWasExpected) {
             "--workers: expects a number from 0 to 256, not \"257\"");
   EXPECT_EQ(RefusalOf({"--workers=-1"}), "--workers: expects a number from 0 to 256, not \"-1\"");
   EXPECT_EQ(RefusalOf({"--stripes", "3"}),
-            "--stripes: expects a power of two from 1 to 65536, not \"3\"");
+            "--stripes: expects a power of two from 64 to 65536, not \"3\"");
   EXPECT_EQ(RefusalOf({"--dispatch", "magic"}),
             "--dispatch: expects inline or workers, not \"magic\"");
   EXPECT_THAT(RefusalOf({"--max-value-bytes", "1GiB"}), HasSubstr("a size from 1 to 33554431"));
-  EXPECT_THAT(RefusalOf({"--data", "/var/lib"}), HasSubstr("keeps its data in memory only"));
+  EXPECT_THAT(RefusalOf({"--sync", "sometimes"}), HasSubstr("always, never or a duration"));
+  EXPECT_THAT(RefusalOf({"--sync", "0ms"}), HasSubstr("always, never or a duration"));
   EXPECT_THAT(RefusalOf({"--feed", "tcp://127.0.0.1:1"}), StartsWith("--feed: expects off"));
   EXPECT_THAT(RefusalOf({"--admin", "tcp://127.0.0.1:1"}), StartsWith("--admin: expects off"));
   EXPECT_THAT(RefusalOf({"--log-level", "loud"}), HasSubstr("debug or info or warning or error"));
@@ -205,7 +206,7 @@ TEST_F(ConfigTest, ErrorInAFileNamesLineAndColumn) {
   EXPECT_EQ(refusal("workers = 1\n\n  wrokers = 2\n"), "3:3: unknown key \"wrokers\"");
   EXPECT_EQ(refusal("[limits]\nkey_bytes = 1\n"), "1:2: unknown key \"limits\"");
   EXPECT_EQ(refusal("workers = 1\nstripes = 5\n"),
-            "2:11: stripes: expects a power of two from 1 to 65536, not \"5\"");
+            "2:11: stripes: expects a power of two from 64 to 65536, not \"5\"");
   EXPECT_THAT(refusal("workers = 1.5\n"), StartsWith("1:11: workers: expects a whole number"));
   EXPECT_EQ(refusal("insecure = [true]\n"), "1:12: insecure: expects true or false");
   EXPECT_EQ(refusal("dispatch = 1979-05-27\n"), "1:12: dispatch: expects a string");
@@ -292,7 +293,7 @@ TEST_F(ConfigTest, OptionsOfALibraryUserAreCheckedToo) {
   EXPECT_TRUE(CheckOptions(options).ok());
   options.stripes = 5;
   EXPECT_THAT(CheckOptions(options).message(), StartsWith("stripes: expects a power of two"));
-  options.stripes = 1;
+  options.stripes = 64;
   options.limits.value_bytes = size_t{1} << 30;
   EXPECT_THAT(CheckOptions(options).message(), StartsWith("max-value-bytes: "));
   options.limits.value_bytes = 1;
