@@ -51,19 +51,27 @@ Committer::~Committer() {
 
 Code Committer::Reserve(size_t bytes) {
   if (failed_.load(std::memory_order_relaxed)) return Code::kUnavailable;
-  if (read_only_.load(std::memory_order_relaxed) || !log_->writable()) return Code::kReadOnly;
+  if (read_only_.load(std::memory_order_relaxed)) return Code::kReadOnly;
+  if (!log_->writable()) {
+    if (log_->disk_full()) return Code::kReadOnly;
+    // The log is making room.
+    starved_.store(true, std::memory_order_relaxed);
+    return Code::kOverloaded;
+  }
   const size_t before = reserved_.fetch_add(bytes, std::memory_order_relaxed);
   // One record alone may be larger than the queue.
   if (before == 0 || before + bytes <= kCommitQueueBytesMax) return Code::kOk;
   Release(bytes);
+  starved_.store(true, std::memory_order_relaxed);
   return Code::kOverloaded;
 }
 
 void Committer::Release(size_t bytes) { reserved_.fetch_sub(bytes, std::memory_order_relaxed); }
 
-uint64_t Committer::Append(std::span<const Pending> records, int64_t now_ms, size_t reserved) {
+Committer::Appended Committer::Append(std::span<const Pending> records, int64_t now_ms,
+                                      size_t reserved) {
   bool wake = false;
-  uint64_t revision;
+  uint64_t revision, record_number;
   size_t used = 0;
   {
     SpinLock lock(commit_mu_, LockRank::kCommit);
@@ -91,7 +99,11 @@ uint64_t Committer::Append(std::span<const Pending> records, int64_t now_ms, siz
     const size_t before = queue_bytes_;
     queue_bytes_ += used;
     last_revision_.store(revision, std::memory_order_release);
+    record_number = last_record_.load(std::memory_order_relaxed) + records.size();
+    last_record_.store(record_number, std::memory_order_release);
     if (durable_at_once_) {
+      synced_record_.store(record_number, std::memory_order_release);
+      open_record_.store(record_number, std::memory_order_release);
       synced_.store(revision, std::memory_order_release);
       open_.store(revision, std::memory_order_release);
       wake = before < kWakeBytes && queue_bytes_ >= kWakeBytes;
@@ -106,7 +118,7 @@ uint64_t Committer::Append(std::span<const Pending> records, int64_t now_ms, siz
     work_ = true;
     wake_.NotifyOne();
   }
-  return revision;
+  return {revision, record_number};
 }
 
 void Committer::RequestSync() {
@@ -127,6 +139,7 @@ Committer::Group Committer::Take() {
   group.buffers.swap(queue_);
   group.bytes = std::exchange(queue_bytes_, 0);
   group.last_revision = last_revision_.load(std::memory_order_relaxed);
+  group.last_record = last_record_.load(std::memory_order_relaxed);
   if (spare_.data() != nullptr) queue_.push_back(std::move(spare_));
   return group;
 }
@@ -179,7 +192,7 @@ bool Committer::Write(Group* group, bool sync) {
   std::vector<ByteBuffer>& buffers = group->buffers;
   std::erase_if(buffers, [](const ByteBuffer& buffer) { return buffer.empty(); });
   // An empty group is worth a call only where something written waits to be synced.
-  if (buffers.empty() && (!sync || reached.synced >= group->last_revision)) return true;
+  if (buffers.empty() && (!sync || synced_record() >= group->last_record)) return true;
   for (size_t i = 0; i == 0 || i < buffers.size();) {
     std::span<char> records;
     if (!buffers.empty()) records = {buffers[i].data(), buffers[i].size()};
@@ -206,6 +219,11 @@ bool Committer::Write(Group* group, bool sync) {
     }
   }
   if (!durable_at_once_) {
+    // The whole group was written, and, where that was asked for, is on disk.
+    if (sync) synced_record_.store(group->last_record, std::memory_order_release);
+    if (sync || policy_.kind != SyncPolicy::kAlways) {
+      open_record_.store(group->last_record, std::memory_order_release);
+    }
     synced_.store(reached.synced, std::memory_order_release);
     open_.store(policy_.kind == SyncPolicy::kAlways ? reached.synced : reached.written,
                 std::memory_order_release);

@@ -18,6 +18,7 @@
 //  3. No revision is told durable before the log has said so.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -40,10 +41,15 @@ namespace entrepot {
 struct Gate {
   uint64_t open = 0;    // The gate of --sync has passed this revision.
   uint64_t synced = 0;  // This revision is on disk, whatever --sync says.
+  // The same for what takes no revision: records by their number, see Committer::Appended.
+  uint64_t open_record = 0;
+  uint64_t synced_record = 0;
 
   void Add(const Gate& other) {
-    if (other.open > open) open = other.open;
-    if (other.synced > synced) synced = other.synced;
+    open = std::max(open, other.open);
+    synced = std::max(synced, other.synced);
+    open_record = std::max(open_record, other.open_record);
+    synced_record = std::max(synced_record, other.synced_record);
   }
 };
 
@@ -94,11 +100,16 @@ class Committer {
     RecordType type;
     ByteBuffer* record;
   };
-  // Appends `records` behind one another and gives each kChange the next revision; returns the last
-  // one given so far. They are of the time `now_ms`, or of that of the record before, if that is
-  // later. `reserved` is what Reserve() took, at least the sum of their RecordBytes();
-  // the rest is given back. Callers hold the stripes and queues of what they change.
-  uint64_t Append(std::span<const Pending> records, int64_t now_ms, size_t reserved);
+  // The last revision given so far, and the number of records appended so far.
+  struct Appended {
+    uint64_t revision;
+    uint64_t record;
+  };
+  // Appends `records` behind one another and gives each kChange the next revision. They are of the
+  // time `now_ms`, or of that of the record before, if that is later. `reserved` is what Reserve()
+  // took, at least the sum of their RecordBytes(); the rest is given back. Callers hold the stripes
+  // and queues of what they change.
+  Appended Append(std::span<const Pending> records, int64_t now_ms, size_t reserved);
 
   // Has the log synced up to what was appended by now, also where the policy would wait.
   void RequestSync();
@@ -108,7 +119,17 @@ class Committer {
   // Every revision up to here is told to anyone; under --sync always the same as synced().
   uint64_t open() const { return open_.load(std::memory_order_acquire); }
   uint64_t synced() const { return synced_.load(std::memory_order_acquire); }
-  bool Passed(const Gate& gate) const { return gate.open <= open() && gate.synced <= synced(); }
+  // The same, counted in records.
+  uint64_t last_record() const { return last_record_.load(std::memory_order_acquire); }
+  uint64_t open_record() const { return open_record_.load(std::memory_order_acquire); }
+  uint64_t synced_record() const { return synced_record_.load(std::memory_order_acquire); }
+  bool Passed(const Gate& gate) const {
+    return gate.open <= open() && gate.synced <= synced() && gate.open_record <= open_record() &&
+           gate.synced_record <= synced_record();
+  }
+
+  // Whether Reserve() found no room since this was last asked.
+  bool TakeStarved() { return starved_.exchange(false, std::memory_order_relaxed); }
 
   // After this nothing more is told durable: kUnavailable, with the words of the log.
   bool failed() const { return failed_.load(std::memory_order_acquire); }
@@ -123,6 +144,7 @@ class Committer {
     std::vector<ByteBuffer> buffers;
     size_t bytes = 0;
     uint64_t last_revision = 0;
+    uint64_t last_record = 0;
   };
 
   void Run();
@@ -144,6 +166,10 @@ class Committer {
   std::atomic<uint64_t> last_revision_;
   std::atomic<uint64_t> open_;
   std::atomic<uint64_t> synced_;
+  std::atomic<uint64_t> last_record_{0};
+  std::atomic<uint64_t> open_record_{0};
+  std::atomic<uint64_t> synced_record_{0};
+  std::atomic<bool> starved_{false};
   std::atomic<bool> read_only_{false};
   std::atomic<bool> failed_{false};
   SpinMutex commit_mu_;

@@ -45,10 +45,11 @@ Status OverReplyLimit() {
 
 Engine::Engine(const Options& options, Log* log, const Clock& clock, Committer::Progress progress)
     : options_(options),
+      progress_(progress),
       history_(options.history.empty() ? Hex64(RandomUint64()) : options.history),
       clock_(clock),
       store_(options.stripes),
-      committer_(log, options.sync, options.next_revision, std::move(progress)),
+      committer_(log, options.sync, options.next_revision, progress),
       index_states_{options.value_index ? IndexState::kIdle : IndexState::kOff,
                     options.key_index ? IndexState::kIdle : IndexState::kOff},
       maintenance_([this] { Maintain(); }) {
@@ -121,9 +122,7 @@ Status Engine::WaitForIndex(EngineThread* thread, IndexOrder order) {
                                       ? "this server keeps no index by value (--value-index off)"
                                       : "this server keeps no index by key (--key-index off)");
   }
-  if (present == IndexState::kIdle) {
-    if (Status status = WantIndex(thread, order); !status.ok()) return status;
-  }
+  if (present == IndexState::kIdle) WantIndex(thread, order);
   const int64_t until = MonotonicMicros() + kIndexWaitMs * 1000;
   const bool may_wait = index_waiters_.fetch_add(1) < options_.index_waiters_max;
   {
@@ -139,25 +138,25 @@ Status Engine::WaitForIndex(EngineThread* thread, IndexOrder order) {
   return Status(Code::kOverloaded, "the index is being built");
 }
 
-Status Engine::WantIndex(EngineThread* thread, IndexOrder order) {
-  size_t reserved = 0;
-  if (Status status = Reserve(RecordBytes(1), &reserved); !status.ok()) return status;
+void Engine::WantIndex(EngineThread* thread, IndexOrder order) {
   IndexState idle = IndexState::kIdle;
   if (!index_states_[static_cast<int>(order)].compare_exchange_strong(idle, IndexState::kWanted)) {
-    committer_.Release(reserved);
-    return Status();
+    return;
   }
-  ByteBuffer& record = thread->record_;
-  record.Clear();
-  record.Room(kRecordHeaderBytes + 1);
-  record.Advance(kRecordHeaderBytes);
-  *record.Room(1) = static_cast<char>(order);
-  record.Advance(1);
-  const Committer::Pending pending{RecordType::kIndex, &record};
-  committer_.Append({&pending, 1}, thread->now_ms_, reserved);
+  // A log that takes nothing now is told by the next snapshot.
+  size_t reserved = 0;
+  if (Reserve(RecordBytes(1), &reserved).ok()) {
+    ByteBuffer& record = thread->record_;
+    record.Clear();
+    record.Room(kRecordHeaderBytes + 1);
+    record.Advance(kRecordHeaderBytes);
+    *record.Room(1) = static_cast<char>(order);
+    record.Advance(1);
+    const Committer::Pending pending{RecordType::kIndex, &record};
+    committer_.Append({&pending, 1}, thread->now_ms_, reserved);
+  }
   MutexLock lock(maintenance_mu_);
   maintenance_wake_.NotifyOne();
-  return Status();
 }
 
 bool Engine::IndexInUse(IndexOrder order) const {
@@ -203,7 +202,7 @@ size_t Engine::RecordBytesOf(std::span<const Planned> planned, bool with_outcome
 
 uint64_t Engine::Commit(EngineThread* thread, Store::Locked* locked,
                         std::span<const Planned> planned, Cause cause, Retries::Attempt* attempt,
-                        size_t* reserved) {
+                        size_t* reserved, Gate* gate) {
   absl::InlinedVector<Committer::Pending, 2> records;
   absl::InlinedVector<uint64_t, 4> hashes;
   size_t expiries = 0;
@@ -248,8 +247,10 @@ uint64_t Engine::Commit(EngineThread* thread, Store::Locked* locked,
     records.push_back({RecordType::kOutcome, &record});
   }
   locked->LockQueues(hashes);
-  const uint64_t revision =
+  const Committer::Appended appended =
       committer_.Append(records, thread->now_ms_, std::exchange(*reserved, 0));
+  const uint64_t revision = appended.revision;
+  gate->Add({.open = revision, .open_record = attempt != nullptr ? appended.record : 0});
   for (const Planned& plan : planned) {
     if (plan.effect.kind == Effect::kPut) {
       plan.effect.fresh->set_version(revision);
@@ -295,8 +296,7 @@ Status Engine::Write(EngineThread* thread, const Operation& operation, Retries::
       const bool changes = plan.effect.kind != Effect::kNone;
       if (changes || attempt != nullptr) {
         const uint64_t revision =
-            Commit(thread, &locked, {&plan, 1}, Cause::kClient, attempt, &reserved);
-        gate->Add({.open = revision});
+            Commit(thread, &locked, {&plan, 1}, Cause::kClient, attempt, &reserved, gate);
         if (changes) result->version = revision;
       }
       if (!changes) {
@@ -416,8 +416,7 @@ Status Engine::Transact(EngineThread* thread, const Transaction& transaction,
       result->version = gate->open;
       if (changes || attempt != nullptr) {
         const uint64_t revision =
-            Commit(thread, &locked, planned, Cause::kTransaction, attempt, &reserved);
-        gate->Add({.open = revision});
+            Commit(thread, &locked, planned, Cause::kTransaction, attempt, &reserved, gate);
         if (changes) result->version = revision;
       }
       for (OperationResult& answer : result->results) {
@@ -444,8 +443,7 @@ size_t Engine::RemoveKeys(EngineThread* thread, std::span<const std::string> key
       const bool expired = plan.old != nullptr && plan.old->ExpiredAt(now_ms);
       if (plan.old != nullptr && expired == (cause == Cause::kExpired)) {
         plan.effect = {Effect::kRemove, ChangeOp::kDelete, nullptr};
-        *version = Commit(thread, &locked, {&plan, 1}, cause, nullptr, &reserved);
-        gate->Add({.open = *version});
+        *version = Commit(thread, &locked, {&plan, 1}, cause, nullptr, &reserved, gate);
         ++removed;
       }
     }
@@ -489,7 +487,7 @@ Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint6
     status = Reserve(RecordBytesOf({}, /*with_outcome=*/true), &reserved);
     if (!status.ok()) return status;
     Store::Locked locked(&store_, &thread->participant_, {});
-    gate->Add({.open = Commit(thread, &locked, {}, Cause::kClient, attempt, &reserved)});
+    Commit(thread, &locked, {}, Cause::kClient, attempt, &reserved, gate);
   }
   return Status();
 }
@@ -510,7 +508,7 @@ Result<SessionId> Engine::OpenSession(EngineThread* thread, uint64_t creator, Ga
   StoreLittle(to + kRecordHeaderBytes + 8, session->low);
   record.Advance(kRecordHeaderBytes + 16);
   const Committer::Pending pending{RecordType::kSession, &record};
-  gate->Add({.open = committer_.Append({&pending, 1}, thread->now_ms_, reserved)});
+  gate->Add({.open_record = committer_.Append({&pending, 1}, thread->now_ms_, reserved).record});
   return session;
 }
 
@@ -527,6 +525,8 @@ void Engine::Maintain() {
       if (stopping_) return;
     }
     if (!ready()) continue;
+    // Who found no room is called when the committer has made some; also when the log has.
+    if (committer_.TakeStarved()) progress_();
     BuildWantedIndexes(&thread);
     EnterTurn(&thread);
     store_.by_value().ApplyQueuesLeftOver(&thread.participant_);

@@ -176,9 +176,10 @@ class Engine {
 
   static Gate GateOfReading(const Entry* entry, int64_t now_ms, uint64_t last_removal);
   // Appends records of `planned` that have an effect, and makes it: the one place where the store
-  // changes. Gives the revision of the write; that of the last record where nothing changes.
+  // changes. Gives the revision of the write; that of the last
+  // record where nothing changes. `gate` is told what the write has to wait for.
   uint64_t Commit(EngineThread* thread, Store::Locked* locked, std::span<const Planned> planned,
-                  Cause cause, Retries::Attempt* attempt, size_t* reserved);
+                  Cause cause, Retries::Attempt* attempt, size_t* reserved, Gate* gate);
   // What Commit() will need in the queue.
   static size_t RecordBytesOf(std::span<const Planned> planned, bool with_outcome);
   // Makes `*reserved` at least `bytes`.
@@ -188,7 +189,7 @@ class Engine {
   void ReplayChange(EngineThread* thread, const Change& change, uint64_t revision);
   Status WaitForIndex(EngineThread* thread, IndexOrder order);
   // Has it built, and writes down that it is in use.
-  Status WantIndex(EngineThread* thread, IndexOrder order);
+  void WantIndex(EngineThread* thread, IndexOrder order);
   void Maintain();
   void BuildWantedIndexes(EngineThread* thread);
   void ExpireStripe(EngineThread* thread, uint32_t number);
@@ -199,6 +200,7 @@ class Engine {
 
   // Constant after construction.
   const Options options_;
+  const Committer::Progress progress_;
   const std::string history_;
 
   // Synchronise themselves.

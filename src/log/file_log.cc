@@ -68,9 +68,7 @@ std::string FileLog::CeilingRecord(uint64_t revision, uint64_t ceiling) const {
 }
 
 bool FileLog::writable() const {
-  // While the next spare is being made there is less room than that, on a disk that is not full.
-  return !spares_.disk_full() ||
-         room_.load(std::memory_order_relaxed) + spares_.bytes() >= options_.reserve_bytes;
+  return room_.load(std::memory_order_relaxed) + spares_.bytes() >= options_.reserve_bytes;
 }
 
 void FileLog::KeepRoom() {

@@ -94,6 +94,7 @@ class FileLog final : public Log {
   bool durable_at_once() const override { return false; }
   size_t record_bytes_max() const override { return kLogRecordBytesMax; }
   bool writable() const override;
+  bool disk_full() const override { return spares_.disk_full(); }
   uint64_t oldest() const override;
   Result<std::unique_ptr<LogReader>> Read(uint64_t after) override;
   Status Trim(uint64_t to) override;

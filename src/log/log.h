@@ -65,9 +65,11 @@ class Log {
   // No record may be longer.
   virtual size_t record_bytes_max() const = 0;
 
-  // False while the disk has no room but for what may wait in the commit queue: new writes are to
-  // be refused with kReadOnly, so that those accepted can be finished. It ends by itself.
+  // False while there is no room but for what may wait in the commit queue: no new writes are to be
+  // accepted, so that those accepted can be finished. It ends by itself.
   virtual bool writable() const = 0;
+  // Why writable() is false: the disk is full, or room is being made and will be there soon.
+  virtual bool disk_full() const { return !writable(); }
 
   // Every revision above this one is in the log; those up to it may have been trimmed.
   virtual uint64_t oldest() const = 0;

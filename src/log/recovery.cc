@@ -34,9 +34,8 @@ Status MakeFolder(FileSystem& files, const std::string& folder) {
 }
 
 // A folder that has no identity yet must be empty, but for what an earlier attempt at Create()
-// left: its identity has a temporary name until the first segment is there. Removes that.
-Status RemoveLeftovers(FileSystem& files, const std::string& folder,
-                       const std::vector<std::string>& names) {
+// left: its identity has a temporary name until the first segment is there.
+Status CheckLeftovers(const std::string& folder, const std::vector<std::string>& names) {
   const bool interrupted = Contains(names, IdentityTemporary());
   for (const std::string& name : names) {
     if (name == kLockName || name == kLostAndFound || name.ends_with(kTemporarySuffix) ||
@@ -47,6 +46,12 @@ Status RemoveLeftovers(FileSystem& files, const std::string& folder,
                   fmt::format("{} is not a data folder of Entrepôt's, and not empty: it has \"{}\"",
                               folder, name));
   }
+  return Status();
+}
+
+// Removes what CheckLeftovers() allows.
+Status RemoveLeftovers(FileSystem& files, const std::string& folder,
+                       const std::vector<std::string>& names) {
   // The temporary identity last: as long as it is there the rest is known for what it is.
   for (const bool identity : {false, true}) {
     for (const std::string& name : names) {
@@ -175,15 +180,23 @@ Result<OpenedLog> OpenOrCreate(FileSystem& files, const std::string& folder,
                                const FileLogOptions& options, std::optional<uint64_t> new_history) {
   Status status = MakeFolder(files, folder);
   if (!status.ok()) return status;
+  // Looked at before the lock, which makes a file, and again below it.
+  Result<std::vector<std::string>> names = files.List(folder);
+  if (!names.ok()) return names.status();
+  if (!Contains(*names, kIdentityName)) {
+    status = CheckLeftovers(folder, *names);
+    if (!status.ok()) return status;
+  }
   Result<std::unique_ptr<FileLock>> lock = files.Lock(PathOf(folder, kLockName));
   if (!lock.ok()) return lock.status();
-  const Result<std::vector<std::string>> names = files.List(folder);
+  names = files.List(folder);
   if (!names.ok()) return names.status();
   if (Contains(*names, kIdentityName)) {
     if (!new_history) return Continue(files, folder, options, std::move(*lock));
     return Status(Code::kInvalidArgument, fmt::format("{} has a history already", folder));
   }
-  status = RemoveLeftovers(files, folder, *names);
+  status = CheckLeftovers(folder, *names);
+  if (status.ok()) status = RemoveLeftovers(files, folder, *names);
   if (!status.ok()) return status;
   return Create(files, folder, options, new_history.value_or(RandomUint64()), std::move(*lock));
 }

@@ -191,8 +191,9 @@ class Commands::Call {
     if (options_.ack == Acknowledge::kDurable) Durable();
   }
   void Durable() {
-    if (gate_.open > gate_.synced) gate_.synced = gate_.open;
-    if (gate_.synced > engine_.committer().synced()) engine_.committer().RequestSync();
+    gate_.synced = std::max(gate_.synced, gate_.open);
+    gate_.synced_record = std::max(gate_.synced_record, gate_.open_record);
+    if (!engine_.committer().Passed(gate_)) engine_.committer().RequestSync();
   }
   bool TooLong() {
     too_long_ = !long_allowed_;

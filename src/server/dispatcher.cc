@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 namespace entrepot {
 
@@ -377,12 +378,49 @@ bool Dispatcher::PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_u
   {
     MutexLock lock(parked_mu_);
     parked_count_.fetch_add(1, std::memory_order_relaxed);
-    gate.synced > committer.synced() ? parked_for_sync_.push(std::move(parked))
-                                     : parked_.push(std::move(parked));
+    parked = ParkLocked(std::move(parked));
+    if (parked != nullptr) {
+      parked_count_.fetch_sub(1, std::memory_order_relaxed);
+      *reply = std::move(parked->reply);
+      if (!committer.Passed(gate)) {
+        reply->reply = AsOutcomeUnknown(reply->reply, committer.failure());
+      }
+      return true;
+    }
   }
   // What passed between the look and the lock has called nobody.
   if (committer.Passed(gate) || committer.failed()) OnProgress();
   return false;
+}
+
+Dispatcher::ParkedPointer Dispatcher::ParkLocked(ParkedPointer parked) {
+  const Committer& committer = engine_->committer();
+  const Gate& gate = parked->gate;
+  if (committer.failed()) return parked;
+  if (gate.synced_record > committer.synced_record()) {
+    for_synced_record_.push(std::move(parked));
+  } else if (gate.synced > committer.synced()) {
+    for_synced_.push(std::move(parked));
+  } else if (gate.open_record > committer.open_record()) {
+    for_open_record_.push(std::move(parked));
+  } else if (gate.open > committer.open()) {
+    for_open_.push(std::move(parked));
+  }
+  return parked;
+}
+
+template <uint64_t Gate::*kRevision>
+void Dispatcher::ReleaseLocked(ParkedQueue<kRevision>* queue, uint64_t reached,
+                               std::vector<ParkedPointer>* released) {
+  while (!queue->empty() && queue->top()->gate.*kRevision <= reached) {
+    // A priority queue gives its top as const, since moving it would break the order; it is popped
+    // at once.
+    ParkedPointer top = std::move(const_cast<ParkedPointer&>(queue->top()));
+    queue->pop();
+    if (ParkedPointer passed = ParkLocked(std::move(top)); passed != nullptr) {
+      released->push_back(std::move(passed));
+    }
+  }
 }
 
 void Dispatcher::OnProgress() {
@@ -391,20 +429,12 @@ void Dispatcher::OnProgress() {
   const bool failed = committer.failed();
   {
     MutexLock lock(parked_mu_);
-    const auto take = [&](auto* queue) {
-      // A priority queue gives its top as const, since moving it would break the order; it is
-      // popped at once.
-      ParkedPointer top = std::move(const_cast<ParkedPointer&>(queue->top()));
-      queue->pop();
-      return top;
-    };
-    while (!parked_for_sync_.empty() &&
-           (failed || parked_for_sync_.top()->gate.synced <= committer.synced())) {
-      parked_.push(take(&parked_for_sync_));
-    }
-    while (!parked_.empty() && (failed || parked_.top()->gate.open <= committer.open())) {
-      released.push_back(take(&parked_));
-    }
+    // After a failure nothing waits any more.
+    constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
+    ReleaseLocked(&for_synced_record_, failed ? kAll : committer.synced_record(), &released);
+    ReleaseLocked(&for_synced_, failed ? kAll : committer.synced(), &released);
+    ReleaseLocked(&for_open_record_, failed ? kAll : committer.open_record(), &released);
+    ReleaseLocked(&for_open_, failed ? kAll : committer.open(), &released);
   }
   std::vector<Outbound> ready;
   for (ParkedPointer& parked : released) {

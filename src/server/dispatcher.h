@@ -140,6 +140,12 @@ class Dispatcher final : public MessageHandler {
   void Work();
   Stop RunSlice(Job* job, std::vector<Request>* ahead, CommandThread* thread);
 
+  // Puts a reply where it waits; gives it back when it need not.
+  ParkedPointer ParkLocked(ParkedPointer parked) REQUIRES(parked_mu_);
+  // Moves replies that `queue` need not hold any more to `released`, or on to their next queue.
+  template <uint64_t Gate::*kRevision>
+  void ReleaseLocked(ParkedQueue<kRevision>* queue, uint64_t reached,
+                     std::vector<ParkedPointer>* released) REQUIRES(parked_mu_);
   // True: the reply may leave. Else it is parked.
   bool PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_us);
 
@@ -165,8 +171,11 @@ class Dispatcher final : public MessageHandler {
   std::vector<uint64_t> starved_ GUARDED_BY(mu_);  // Peers whose first job found no room.
   bool stopping_ GUARDED_BY(mu_) = false;
 
-  ParkedQueue<&Gate::open> parked_ GUARDED_BY(parked_mu_);
-  ParkedQueue<&Gate::synced> parked_for_sync_ GUARDED_BY(parked_mu_);
+  // Each reply stands in the queue of the first part of its gate that has not passed.
+  ParkedQueue<&Gate::open> for_open_ GUARDED_BY(parked_mu_);
+  ParkedQueue<&Gate::synced> for_synced_ GUARDED_BY(parked_mu_);
+  ParkedQueue<&Gate::open_record> for_open_record_ GUARDED_BY(parked_mu_);
+  ParkedQueue<&Gate::synced_record> for_synced_record_ GUARDED_BY(parked_mu_);
 
   std::vector<std::thread> workers_;
 };

@@ -14,8 +14,8 @@ namespace entrepot {
 
 namespace {
 
-// Replies of workers up to this size are copied, and not counted: of those a peer has at most as many
-// as it may have bodies waiting.
+// Replies of workers up to this size are copied, and not counted: of those a peer has at most as
+// many as it may have bodies waiting.
 constexpr size_t kCopiedReplyBytes = 4096;
 
 void ReleaseBlock(void* owner) { static_cast<ValueBlock*>(owner)->Unref(); }
@@ -171,7 +171,9 @@ void NativeTransport::Send(std::vector<Outbound> replies) {
 }
 
 bool NativeTransport::TakesMore(uint64_t connection) const {
-  return account_.TakesMore(connection);
+  // While this much is on its way nobody's requests are run: the connections' threads close those
+  // that do not read, so it does not last.
+  return account_.WaitingInAll() <= kOutputBytesInAll / 2 && account_.TakesMore(connection);
 }
 
 void NativeTransport::StopReading() {
