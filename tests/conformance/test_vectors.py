@@ -1,4 +1,4 @@
-"""Every vector, against a real server: over tcp and ipc, in both dispatch modes.
+"""Every vector, against a real server: both transports, tcp and ipc, both dispatch modes.
 
 A case that sets options of the server gets a server with these options; all others share one for
 each endpoint and mode.
@@ -17,7 +17,7 @@ from runner import CaseRunner
 
 ENDPOINTS = {"tcp": "tcp://127.0.0.1:0", "ipc": "ipc://{folder}/requests"}
 DISPATCH_MODES = ("inline", "workers")
-TRANSPORTS = ("zmq",)
+TRANSPORTS = ("zmq", "native")
 
 SETTINGS = [(transport, dispatch, endpoint) for transport in TRANSPORTS
             for dispatch in DISPATCH_MODES for endpoint in ENDPOINTS]

@@ -1,5 +1,9 @@
-"""Black-box tests of the whole program: real peers, bad input, load, and the process itself."""
+"""Black-box tests of the whole program: real peers, bad input, load, and the process itself.
 
+Each test runs on both transports, `zmq` first; ENTREPOT_TRANSPORTS names others ("native", say).
+"""
+
+import os
 import pathlib
 import sys
 
@@ -10,9 +14,20 @@ import pytest  # noqa: E402
 
 from harness.server import start_server  # noqa: E402
 
+QUICK = bool(os.environ.get("ENTREPOT_QUICK"))
+TRANSPORTS = os.environ.get("ENTREPOT_TRANSPORTS", "zmq" if QUICK else "zmq,native").split(",")
+DISPATCH_MODES = ["inline"] if QUICK else ["inline", "workers"]
 
-@pytest.fixture(params=["inline", "workers"])
-def server(request):
+
+@pytest.fixture(autouse=True, params=TRANSPORTS)
+def transport(request, monkeypatch):
+    """The transport of every server that the test starts and says nothing else to."""
+    monkeypatch.setenv("ENTREPOT_TRANSPORT", request.param)
+    return request.param
+
+
+@pytest.fixture(params=DISPATCH_MODES)
+def server(request, transport):
     """A server of its own for each test, in both dispatch modes; it must end well."""
     with start_server(["--dispatch", request.param]) as running:
         yield running
