@@ -59,10 +59,16 @@ Code Committer::Reserve(size_t bytes) {
     return Code::kOverloaded;
   }
   const size_t before = reserved_.fetch_add(bytes, std::memory_order_relaxed);
-  // One record alone may be larger than the queue.
-  if (before == 0 || before + bytes <= kCommitQueueBytesMax) return Code::kOk;
+  // One record alone may be larger than the queue; it goes when little else waits.
+  if (before + bytes <= kCommitQueueBytesMax || before <= kCommitQueueBytesMax / 8) {
+    return Code::kOk;
+  }
   Release(bytes);
   starved_.store(true, std::memory_order_relaxed);
+  // Over a log that is durable at once, nobody has woken the committer for what is there.
+  MutexLock lock(wake_mu_);
+  work_ = true;
+  wake_.NotifyOne();
   return Code::kOverloaded;
 }
 
@@ -206,13 +212,16 @@ bool Committer::Write(Group* group, bool sync) {
       // Nothing of this buffer was written. It is kept, those who wait for it wait, and new writes
       // are refused, until there is room on the disk again.
       read_only_.store(true, std::memory_order_relaxed);
-      MutexLock lock(wake_mu_);
-      if (stopping_) {
-        failure_ = appended.status().message();
-        failed_.store(true, std::memory_order_release);
-        break;
+      bool give_up;
+      {
+        MutexLock lock(wake_mu_);
+        give_up = stopping_;
+        if (!give_up) wake_.WaitFor(wake_mu_, std::chrono::milliseconds(kFullDiskRetryMs));
       }
-      wake_.WaitFor(wake_mu_, std::chrono::milliseconds(kFullDiskRetryMs));
+      if (give_up) {
+        Fail(appended.status());
+        return false;
+      }
     } else {
       Fail(appended.status());
       return false;
@@ -228,7 +237,7 @@ bool Committer::Write(Group* group, bool sync) {
     open_.store(policy_.kind == SyncPolicy::kAlways ? reached.synced : reached.written,
                 std::memory_order_release);
   }
-  return !failed();
+  return true;
 }
 
 void Committer::Fail(const Status& status) {

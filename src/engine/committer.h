@@ -135,6 +135,11 @@ class Committer {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   std::string failure() const;
 
+  // Whether writes are refused because the disk is full.
+  bool read_only() const {
+    return read_only_.load(std::memory_order_relaxed) || (!log_->writable() && log_->disk_full());
+  }
+
   // Bytes in the queue.
   size_t queued_bytes() const { return reserved_.load(std::memory_order_relaxed); }
 

@@ -454,6 +454,13 @@ size_t Engine::RemoveKeys(EngineThread* thread, std::span<const std::string> key
 
 Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint64_t limit,
                             Retries::Attempt* attempt, PrefixDeletion* result, Gate* gate) {
+  // Room for the outcome before anything is removed: what was begun is to be told.
+  size_t reserved = 0;
+  if (attempt != nullptr) {
+    if (Status room = Reserve(RecordBytesOf({}, /*with_outcome=*/true), &reserved); !room.ok()) {
+      return room;
+    }
+  }
   OrderedIndex::PageRequest request{IndexRange::WithPrefix(prefix), Direction::kAscending};
   std::vector<std::string> keys;
   Status status;
@@ -465,7 +472,10 @@ Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint6
           keys.emplace_back(entry.key());
           return keys.size() == left ? OrderedIndex::Visit::kStop : OrderedIndex::Visit::kContinue;
         });
-    if (!page.ok()) return page.status();
+    if (!page.ok()) {
+      status = page.status();
+      break;
+    }
     result->more = page->more;
     if (page->more) {
       request.range.ContinueBehind(Direction::kAscending,
@@ -474,7 +484,10 @@ Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint6
     result->deleted += RemoveKeys(thread, keys, Cause::kClient, &result->version, gate, &status);
   } while (status.ok() && result->more && result->deleted < limit);
   // What was removed stays removed, so it is told; the client sees `more` and comes again.
-  if (!status.ok() && result->deleted == 0) return status;
+  if (!status.ok() && result->deleted == 0) {
+    committer_.Release(reserved);
+    return status;
+  }
   if (!status.ok()) result->more = true;
   if (attempt != nullptr) {
     RetryOutcome* const outcome = attempt->outcome();
@@ -483,9 +496,6 @@ Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint6
     outcome->extra = result->deleted;
     outcome->extra_kind =
         result->more ? RetryOutcome::Extra::kDeletedMore : RetryOutcome::Extra::kDeleted;
-    size_t reserved = 0;
-    status = Reserve(RecordBytesOf({}, /*with_outcome=*/true), &reserved);
-    if (!status.ok()) return status;
     Store::Locked locked(&store_, &thread->participant_, {});
     Commit(thread, &locked, {}, Cause::kClient, attempt, &reserved, gate);
   }

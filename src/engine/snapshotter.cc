@@ -58,20 +58,30 @@ void Snapshotter::Run() {
 }
 
 Result<SnapshotInfo> Snapshotter::Write() {
-  Committer& committer = engine_->committer();
-  Store& store = engine_->store();
-  EngineThread thread(&store);
   // Every change up to R is in the store already, or its writer still holds the stripe that is
   // walked.
-  const uint64_t begin = committer.last_revision();
+  const uint64_t begin = engine_->committer().last_revision();
   Result<std::unique_ptr<SnapshotWriter>> created = SnapshotWriter::Create(
       *files_, log_->folder(), log_->identity().history, begin, engine_->NowMs());
   if (!created.ok()) return created.status();
-  SnapshotWriter& writer = **created;
+  Result<SnapshotInfo> written = WriteTo(created->get());
+  // What is not finished would only take room, on a disk that may have none.
+  if (!written.ok()) static_cast<void>((*created)->Abandon().ok());
+  if (!written.ok()) return written;
+  Status status = RemoveSnapshotsBefore(*files_, log_->folder(), begin);
+  if (status.ok()) status = log_->Trim(begin);
+  if (!status.ok()) return status;
+  return written;
+}
+
+Result<SnapshotInfo> Snapshotter::WriteTo(SnapshotWriter* writer) {
+  Committer& committer = engine_->committer();
+  Store& store = engine_->store();
+  EngineThread thread(&store);
   Status status;
   ByteBuffer item;
   const auto add = [&] {
-    if (status.ok()) status = writer.Add(item.view());
+    if (status.ok()) status = writer->Add(item.view());
     item.Clear();
   };
 
@@ -101,22 +111,18 @@ Result<SnapshotInfo> Snapshotter::Write() {
   if (!status.ok()) return status;
 
   const uint64_t end = committer.last_revision();
-  if (status = writer.Finish(end); !status.ok()) return status;
+  if (status = writer->Finish(end); !status.ok()) return status;
   // A snapshot must not know what the log may still lose.
+  const uint64_t end_record = committer.last_record();
   committer.RequestSync();
-  while (committer.synced() < end) {
+  while (committer.synced() < end || committer.synced_record() < end_record) {
     if (committer.failed()) return Status(Code::kUnavailable, committer.failure());
     MutexLock lock(mu_);
     if (stopping()) return GivenUp();
     wake_.WaitFor(mu_, kSyncPeriod);
   }
-  const uint64_t bytes = writer.bytes();
-  Result<SnapshotInfo> published = writer.Publish();
-  if (!published.ok()) return published;
-  snapshot_bytes_ = bytes;
-  if (status = RemoveSnapshotsBefore(*files_, log_->folder(), begin); !status.ok()) return status;
-  if (status = log_->Trim(begin); !status.ok()) return status;
-  return published;
+  snapshot_bytes_ = writer->bytes();
+  return writer->Publish();
 }
 
 }  // namespace entrepot

@@ -39,6 +39,7 @@ class Snapshotter {
  private:
   void Run();
   Result<SnapshotInfo> Write();
+  Result<SnapshotInfo> WriteTo(SnapshotWriter* writer);
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
   Engine* const engine_;

@@ -155,6 +155,11 @@ Status SnapshotWriter::Finish(uint64_t end) {
   return (*reader)->ReadAll([](std::string_view) { return Status(); });
 }
 
+Status SnapshotWriter::Abandon() {
+  file_.reset();
+  return files_.Unlink(folder_ + "/" + temporary_);
+}
+
 Result<SnapshotInfo> SnapshotWriter::Publish() {
   CHECK(file_ == nullptr);  // Finish() was called.
   Status status = files_.Rename(folder_ + "/" + temporary_, folder_ + "/" + info_.name);

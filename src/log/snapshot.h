@@ -65,6 +65,9 @@ class SnapshotWriter {
   // Gives it its name. To be called after Finish(), and only when the log is on disk up to E.
   Result<SnapshotInfo> Publish();
 
+  // Removes the temporary file of a snapshot that is not to be published.
+  Status Abandon();
+
   // Bytes written so far.
   uint64_t bytes() const { return offset_ + block_.size(); }
 

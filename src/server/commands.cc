@@ -632,7 +632,7 @@ class Commands::Call {
     if (Status status = NoParams(); !status.ok()) return status;
     // All that anybody has written so far covers what this peer has.
     const uint64_t revision = engine_.committer().last_revision();
-    gate_.Add({.open = revision});
+    gate_.Add({.open = revision, .open_record = engine_.committer().last_record()});
     Durable();
     Head();
     PackMap(out_, 1);

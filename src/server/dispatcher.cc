@@ -358,7 +358,8 @@ void Dispatcher::Work() {
       runnable_.push_back(peer);
     }
     // Room that came free before `peer` stood among the starved has called nobody.
-    if (!starved_.empty() && engine_->committer().queued_bytes() < kCommitQueueBytesMax / 2) {
+    if (!starved_.empty() && (engine_->committer().queued_bytes() < kCommitQueueBytesMax / 2 ||
+                              engine_->committer().failed())) {
       runnable_.insert(runnable_.end(), starved_.begin(), starved_.end());
       starved_.clear();
     }

@@ -126,11 +126,16 @@ int Main(int argc, char** argv) {
   }
   logger.Info("ready; {}", WhatCanBeLost(config->options));
 
-  for (;;) {
+  for (bool read_only = false;;) {
     const timespec second{1, 0};
     const int signal = sigtimedwait(&signals, nullptr, &second);
     logger.TellRefused();
     if (signal == SIGUSR1) (*server)->RequestSnapshot();
+    if ((*server)->read_only() != read_only) {
+      read_only = !read_only;
+      read_only ? logger.Warning("the disk is full: writes are refused, reads go on")
+                : logger.Info("the disk has room again: writes go on");
+    }
     if ((*server)->failed()) {
       logger.Error("the log failed, so the server ends: {}", (*server)->failure());
       (*server)->Stop();

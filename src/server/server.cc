@@ -56,11 +56,16 @@ class Server::Parts {
                                         .workers = WorkersOf(options)},
                     &*engine_, &commands_, &metrics_) {}
 
+  ~Parts() {
+    owned_transport_.reset();
+    Silence();
+  }
+
   Status Start(const Options& options, void* zmq_context) {
     const auto started = [this](Transport* transport) {
       transport_ = transport;
       dispatcher_->SetTransport(transport);
-      ready_.store(true, std::memory_order_release);
+      ready_.store(true);
       commands_.SetFacts(Facts(*transport), [this](const StatAdder& add) { AddStats(add); });
     };
     Status status = options.transport == TransportKind::kNative
@@ -81,6 +86,7 @@ class Server::Parts {
     return status;
   }
 
+  bool read_only() { return engine_->committer().read_only(); }
   bool failed() { return engine_->committer().failed(); }
   std::string failure() { return engine_->committer().failure(); }
 
@@ -102,6 +108,7 @@ class Server::Parts {
     const bool whole = !failed();
     // Whatever uses the engine goes before it.
     owned_transport_.reset();
+    Silence();
     dispatcher_.reset();
     // Ending, the engine writes and syncs what is queued.
     engine_.reset();
@@ -117,9 +124,20 @@ class Server::Parts {
     return Status();
   }
 
-  // The committer may have something to tell before there is anybody to be told.
+  // The engine may have something to tell before there is anybody to be told, and afterwards.
   void OnProgress() {
-    if (ready_.load(std::memory_order_acquire)) dispatcher_->OnProgress();
+    in_progress_.fetch_add(1);
+    if (ready_.load()) dispatcher_->OnProgress();
+    in_progress_.fetch_sub(1);
+    in_progress_.notify_all();
+  }
+  // From now on the dispatcher is not called any more. In the one order of these operations either
+  // OnProgress() sees that, or its count is seen here.
+  void Silence() {
+    ready_.store(false);
+    for (uint32_t calls = in_progress_.load(); calls != 0; calls = in_progress_.load()) {
+      in_progress_.wait(calls);
+    }
   }
 
   ServerFacts Facts(const Transport& transport) {
@@ -151,6 +169,7 @@ class Server::Parts {
   NullLog null_log_;
   std::unique_ptr<DataFolder> data_;
   std::atomic<bool> ready_{false};
+  std::atomic<uint32_t> in_progress_{0};
   std::optional<Engine> engine_;
   Commands commands_;
   std::optional<Dispatcher> dispatcher_;
@@ -180,6 +199,7 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, Logger* lo
 
 const std::vector<std::string>& Server::endpoints() const { return parts_->endpoints(); }
 
+bool Server::read_only() const { return parts_->read_only(); }
 bool Server::failed() const { return parts_->failed(); }
 std::string Server::failure() const { return parts_->failure(); }
 void Server::RequestSnapshot() { parts_->RequestSnapshot(); }

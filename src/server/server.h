@@ -37,6 +37,9 @@ class Server {
   // What it listens on, with the ports that were picked.
   const std::vector<std::string>& endpoints() const;
 
+  // Whether writes are refused because the disk is full. It ends by itself.
+  bool read_only() const;
+
   // Whether the log has failed for ever, and in which words. Such a server is to be stopped: what
   // it could not write is answered outcome_unknown, and the next start tells the truth.
   bool failed() const;

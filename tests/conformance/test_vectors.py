@@ -1,4 +1,4 @@
-"""Every vector, against a real server: both transports, tcp and ipc, both dispatch modes.
+"""Every vector, against a real server: on both transports, over tcp and ipc, in both dispatch modes.
 
 A case that sets options of the server gets a server with these options; all others share one for
 each endpoint and mode.
@@ -21,6 +21,8 @@ TRANSPORTS = ("zmq", "native")
 
 SETTINGS = [(transport, dispatch, endpoint) for transport in TRANSPORTS
             for dispatch in DISPATCH_MODES for endpoint in ENDPOINTS]
+# Over inproc:// peers are in the server's process: inproc_bridge gives each of them a connection.
+SETTINGS += [("zmq", dispatch, "inproc") for dispatch in DISPATCH_MODES]
 if os.environ.get("ENTREPOT_QUICK"):
     SETTINGS = SETTINGS[:1]
 
@@ -33,7 +35,8 @@ class ServerPool:
     def __init__(self, setting: Tuple[str, str, str]):
         transport, dispatch, endpoint = setting
         self._fixed = ["--transport", transport, "--dispatch", dispatch]
-        self._listen = [ENDPOINTS[endpoint]]
+        self._program = "inproc_bridge" if endpoint == "inproc" else "entrepot-server"
+        self._listen = [ENDPOINTS.get(endpoint, ENDPOINTS["tcp"])]
         self._servers: Dict[str, servers.Server] = {}
 
     def endpoint_for(self, options: Dict[str, str]) -> str:
@@ -41,7 +44,8 @@ class ServerPool:
                      for part in (f"--{name}", str(value))]
         key = " ".join(arguments)
         if key not in self._servers:
-            self._servers[key] = servers.start_server(self._fixed + arguments, self._listen)
+            self._servers[key] = servers.start_server(self._fixed + arguments, self._listen,
+                                                       program=self._program)
         assert self._servers[key].is_running(), self._servers[key].log()
         return self._servers[key].endpoint
 

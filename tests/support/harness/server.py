@@ -127,13 +127,14 @@ class Server:
 
 
 def launch(arguments: Sequence[str],
-           environment: Optional[Mapping[str, str]] = None) -> Server:
+           environment: Optional[Mapping[str, str]] = None,
+           program: str = "entrepot-server") -> Server:
     """Starts the server with its ports file set and everything else as `arguments` say.
 
     Does not wait. The texts `{folder}` in the arguments stand for the server's own folder.
     """
     folder = pathlib.Path(tempfile.mkdtemp(prefix="entrepot-test-"))
-    command = [binary("entrepot-server"), "--ports-file", str(folder / "ports.json")]
+    command = [binary(program), "--ports-file", str(folder / "ports.json")]
     command += [argument.replace("{folder}", str(folder)) for argument in arguments]
     full_environment = dict(os.environ if environment is None else {**os.environ, **environment})
     with open(folder / "log", "wb") as log:
@@ -144,12 +145,13 @@ def launch(arguments: Sequence[str],
 
 def start_server(arguments: Sequence[str] = (),
                  listen: Sequence[str] = ("tcp://127.0.0.1:0",),
-                 environment: Optional[Mapping[str, str]] = None) -> Server:
+                 environment: Optional[Mapping[str, str]] = None,
+                 program: str = "entrepot-server") -> Server:
     """Starts a server in memory, without feed and administration, and waits until it is ready."""
     fixed = ["--data", "none", "--feed", "off", "--admin", "off"]
     for endpoint in listen:
         fixed += ["--listen", endpoint]
-    server = launch(fixed + list(arguments), environment)
+    server = launch(fixed + list(arguments), environment, program)
     try:
         server.wait_until_ready()
     except BaseException:
