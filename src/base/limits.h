@@ -76,8 +76,6 @@ inline constexpr size_t kCommitQueueBytesMax = size_t{64} << 20;
 // A snapshot is written when the log behind the last one has this many bytes, and as many as that
 // snapshot: so writing snapshots costs no more than writing the log.
 inline constexpr uint64_t kSnapshotLogBytesMin = uint64_t{64} << 20;
-// Recent changes kept in memory for watchers.
-inline constexpr size_t kRingBytes = size_t{64} << 20;
 
 // --- Safe retries -----------------------------------------------------------------------------
 
@@ -108,7 +106,8 @@ inline constexpr size_t kOutputBytesOfPeerHard = size_t{80} << 20;
 inline constexpr size_t kOutputBytesInAll = size_t{256} << 20;  // As of a peer, for all together.
 inline constexpr size_t kRequestsOfPeer = 4096;                 // Bodies waiting for a worker.
 inline constexpr size_t kInputBytesInAll = size_t{256} << 20;   // Bodies waiting for a worker.
-inline constexpr size_t kParkedMax = 1'000'000;                 // Replies waiting for the log.
+// Replies waiting for the log: beyond it requests are told `overloaded`.
+inline constexpr size_t kParkedMax = 1'000'000;
 inline constexpr int64_t kResendPeriodMs = 10;  // A full peer is tried again this often.
 
 // Logged lines about refused input, a second.

@@ -85,7 +85,7 @@ class Dispatcher::InlineLane final : public Lane {
     for (size_t i = 0; i < running_.size(); ++i) {
       const Running& running = running_[i];
       const Inbound& message = *running.message;
-      if (!sink->TakesMore(message)) {
+      if (!sink->TakesMore(message) || dispatcher_.TooManyParked()) {
         RefuseAll(message, sink);
         continue;
       }
@@ -307,7 +307,8 @@ Dispatcher::Stop Dispatcher::RunSlice(Job* job, std::vector<Request>* ahead,
     ahead->clear();
     ReadAhead(job->body.get(), kAhead, ahead);
     PrefetchEntries(*ahead);
-    const Code refused = transport_->TakesMore(job->connection) ? Code::kOk : Code::kOverloaded;
+    const bool refused_by_bound = !transport_->TakesMore(job->connection) || TooManyParked();
+    const Code refused = refused_by_bound ? Code::kOverloaded : Code::kOk;
     stop = Run(*ahead, job->connection, refused, /*long_allowed=*/true, thread, job->body.get());
   }
   engine_->LeaveTurn(&thread->engine);

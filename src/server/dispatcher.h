@@ -140,6 +140,10 @@ class Dispatcher final : public MessageHandler {
   void Work();
   Stop RunSlice(Job* job, std::vector<Request>* ahead, CommandThread* thread);
 
+  // Whether so many replies wait for the log that nothing more is to be run.
+  bool TooManyParked() const {
+    return parked_count_.load(std::memory_order_relaxed) >= kParkedMax;
+  }
   // Puts a reply where it waits; gives it back when it need not.
   ParkedPointer ParkLocked(ParkedPointer parked) REQUIRES(parked_mu_);
   // Moves replies that `queue` need not hold any more to `released`, or on to their next queue.
