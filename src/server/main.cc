@@ -23,13 +23,6 @@
 #include "server/option.h"
 #include "server/server.h"
 
-// Read by jemalloc. A store of millions of entries is looked up all over its memory: huge pages
-// save most of the misses of the processor's page tables, a tenth of the time of a request.
-extern "C" {
-extern const char* malloc_conf;
-const char* malloc_conf = "thp:always,background_thread:true";
-}
-
 namespace entrepot {
 namespace {
 
