@@ -61,7 +61,7 @@ test-release: deps build
 # What is not C++, or holds latencies and memory against bounds, would find nothing new here; of the
 # wire's vectors one round over all of them is enough.
 SANITIZED := entrepot-server unit_tests conformance_tests fuzz_tests client_tests
-NOT_SANITIZED := -LE '^(layout|example|system)$$' -E '^(cli_test|client_outside_test|.*_python)$$'
+NOT_SANITIZED := -LE '^(layout|example|system)$$' -E '^(cli_test|client_programs_test|.*_python)$$'
 
 test-asan test-tsan: test-%: deps build-%/build.ninja
 	$(BUILD) build-$* --target $(SANITIZED)
