@@ -50,7 +50,7 @@ class Histogram {
 
  private:
   static constexpr int kSubBits = 8;
-  static constexpr size_t kBuckets = (40 - kSubBits + 1) << kSubBits;
+  static constexpr size_t kBuckets = ((40 - kSubBits + 1) << kSubBits) + 1;  // Up to kDurationMax.
 
   static size_t Index(uint64_t duration) {
     const int exponent = std::max(0, static_cast<int>(std::bit_width(duration)) - kSubBits - 1);
