@@ -171,9 +171,10 @@ void NativeTransport::Send(std::vector<Outbound> replies) {
 }
 
 bool NativeTransport::TakesMore(uint64_t connection) const {
-  // While this much is on its way nobody's requests are run: the connections' threads close those
-  // that do not read, so it does not last.
-  return account_.WaitingInAll() <= kOutputBytesInAll / 2 && account_.TakesMore(connection);
+  if (!account_.TakesMore(connection)) return false;
+  // While this much is on its way, only those run for whom nothing is: the connections' threads
+  // close those that do not read, so it does not last.
+  return account_.Waiting(connection) == 0 || account_.WaitingInAll() <= kOutputBytesInAll / 2;
 }
 
 void NativeTransport::StopReading() {
