@@ -8,9 +8,10 @@ import os
 import random
 import threading
 import time
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 from bystander import Bystander
+from harness import stalls
 from harness.peer import Peer, request, responses
 from harness.server import Server
 
@@ -167,19 +168,6 @@ def test_a_large_body_delays_nobody_else(server: Server) -> None:
 SEARCHED_ENTRIES = 20_000
 
 
-def stall_watch(until: float, results: Any) -> None:
-    """Notes when this machine let a process sleep longer than it asked for: (begin, end)."""
-    stalls: List[Tuple[float, float]] = []
-    last = time.monotonic()
-    while last < until:
-        time.sleep(0.001)
-        now = time.monotonic()
-        if now - last > 0.02:
-            stalls.append((last, now))
-        last = now
-    results.put(("stalls", stalls))
-
-
 def write_entries(endpoint: str, seed: int, until: float, results: Any) -> None:
     generator = random.Random(seed)
     slow: List[Tuple[float, float]] = []
@@ -209,47 +197,32 @@ def find_entries(endpoint: str, seed: int, until: float, results: Any) -> None:
     results.put(("finds", finds))
 
 
-def overlap(interval: Tuple[float, float], stalls: Iterable[Tuple[float, float]]) -> float:
-    return sum(max(0.0, min(interval[1], end) - max(interval[0], begin)) for begin, end in stalls)
-
-
-def excess_waits(writes: Sequence[Tuple[float, float]],
-                 stalls: Sequence[Tuple[float, float]]) -> List[float]:
-    """Waits over the bound that the machine's own stalls do not explain."""
-    waits = [end - begin - overlap((begin, end), stalls) for begin, end in writes]
-    return [wait for wait in waits if wait > WRITE_WAIT_MAX_S]
-
-
-def test_excess_waits_are_told_from_stalls_of_the_machine() -> None:
-    assert excess_waits([(1.0, 1.0 + 2 * WRITE_WAIT_MAX_S)], []) != []
-    assert excess_waits([(1.0, 1.0 + 2 * WRITE_WAIT_MAX_S)], [(0.9, 0.95)]) != []
-    assert excess_waits([(1.0, 1.0 + 2 * WRITE_WAIT_MAX_S)], [(0.5, 9.0)]) == []
-
-
 def test_two_finders_and_two_writers(server: Server) -> None:
     load(server.endpoint, SEARCHED_ENTRIES, lambda number: f"value {number % 1000:03}")
     with Peer(server.endpoint) as peer:
         assert len(peer.call_when_ready("find", "value 007")["keys"]) == SEARCHED_ENTRIES // 1000
-    seconds = FINDERS_AND_WRITERS_S / 2  # In each of the two dispatch modes.
-    until = time.monotonic() + seconds
+    until = time.monotonic() + FINDERS_AND_WRITERS_S
     results = PROCESSES.Queue()
-    workers = [PROCESSES.Process(target=stall_watch, args=(until, results))]
+    workers = []
     for seed in range(2):
         arguments = (server.endpoint, seed, until, results)
         workers.append(PROCESSES.Process(target=write_entries, args=arguments))
         workers.append(PROCESSES.Process(target=find_entries, args=arguments))
     for worker in workers:
         worker.start()
-    reports = [results.get(timeout=seconds + 120) for _ in workers]
+    watched = [server.pid, *(worker.pid for worker in workers)]
+    workers.append(PROCESSES.Process(target=stalls.watch, args=(watched, until, results)))
+    workers[-1].start()
+    reports = [results.get(timeout=FINDERS_AND_WRITERS_S + 120) for _ in workers]
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
-    stalls = [stall for kind, noted in reports if kind == "stalls" for stall in noted]
+    stalled = [stall for kind, noted in reports if kind == "stalls" for stall in noted]
     written = [report for kind, report in reports if kind == "writes"]
     assert min(finds for kind, finds in reports if kind == "finds") > 100 / SLOWDOWN
     for writes, slow in written:
         assert writes > 1000 / SLOWDOWN
-        assert excess_waits(slow, stalls) == []
+        assert stalls.excess(slow, stalled, WRITE_WAIT_MAX_S) == []
     with Peer(server.endpoint) as peer:
         # Afterwards the index still holds exactly what the store holds.
         found = sum(peer.call_when_ready("count", {"query": f"value {number:03}"})["count"]
