@@ -4,4 +4,5 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+for folder in (ROOT / "tests" / "support", ROOT / "clients" / "python"):
+    sys.path.insert(0, str(folder))

@@ -7,15 +7,14 @@ each endpoint and mode.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Iterator
 
 import pytest
 
-from harness import server as servers
 from harness import vectors
 from runner import CaseRunner
+from server_pool import ENDPOINTS, ServerPool
 
-ENDPOINTS = {"tcp": "tcp://127.0.0.1:0", "ipc": "ipc://{folder}/requests"}
 DISPATCH_MODES = ("inline", "workers")
 TRANSPORTS = ("zmq", "native")
 
@@ -27,36 +26,6 @@ if os.environ.get("ENTREPOT_QUICK"):
     SETTINGS = SETTINGS[:1]
 
 CASES = vectors.load_all()
-
-
-class ServerPool:
-    """Servers by endpoint, mode and options: started when first asked for, stopped together."""
-
-    def __init__(self, setting: Tuple[str, str, str]):
-        transport, dispatch, endpoint = setting
-        self._fixed = ["--transport", transport, "--dispatch", dispatch]
-        self._program = "inproc_bridge" if endpoint == "inproc" else "entrepot-server"
-        self._listen = [ENDPOINTS.get(endpoint, ENDPOINTS["tcp"])]
-        self._servers: Dict[str, servers.Server] = {}
-
-    def endpoint_for(self, options: Dict[str, str]) -> str:
-        arguments = [part for name, value in sorted(options.items())
-                     for part in (f"--{name}", str(value))]
-        key = " ".join(arguments)
-        if key not in self._servers:
-            self._servers[key] = servers.start_server(self._fixed + arguments, self._listen,
-                                                       program=self._program)
-        assert self._servers[key].is_running(), self._servers[key].log()
-        return self._servers[key].endpoint
-
-    def stop(self) -> List[Tuple[int, str]]:
-        """Stops all of them; the exit status and the log of each."""
-        results = []
-        for server in self._servers.values():
-            status = server.stop() if server.is_running() else server.wait()
-            results.append((status, server.log()))
-            server.close()
-        return results
 
 
 @pytest.fixture(scope="module", params=SETTINGS, ids="-".join)
