@@ -60,6 +60,8 @@ inline constexpr uint32_t kPartitions = 8;
 // A queue of a partition at either bound is applied by the writer that met it.
 inline constexpr size_t kQueueEntriesMax = 4096;
 inline constexpr size_t kQueueBytesMax = size_t{4} << 20;
+// One of more than this is applied at the end of a turn, unless somebody has the tree.
+inline constexpr size_t kQueueEntriesAfterTurn = 8;
 // Queues older than this are applied in the background.
 inline constexpr int64_t kQueueAgeMs = 10;
 // From this size on a value is a block of its own, counted and sent without holding a lock.

@@ -65,6 +65,16 @@ void FifoMutex::Lock() {
   }
 }
 
+bool FifoMutex::TryLock() {
+  // It is free when the ticket being served is the next to be given.
+  uint32_t ticket = now_serving_.load(std::memory_order_acquire);
+  if (!next_ticket_.compare_exchange_strong(ticket, ticket + 1, std::memory_order_relaxed)) {
+    return false;
+  }
+  base_internal::LockTaken(rank_, sequence_);
+  return true;
+}
+
 void FifoMutex::Unlock() {
   now_serving_.fetch_add(1, std::memory_order_release);
   now_serving_.notify_all();

@@ -124,6 +124,8 @@ class CAPABILITY("mutex") FifoMutex {
   FifoMutex& operator=(const FifoMutex&) = delete;
 
   void Lock() ACQUIRE();
+  // Locks it if nobody holds it or waits for it.
+  bool TryLock() TRY_ACQUIRE(true);
   void Unlock() RELEASE();
 
  private:

@@ -87,7 +87,11 @@ class Engine {
     thread->participant_.Enter();
     thread->now_ms_ = clock_.NowMs();
   }
-  void LeaveTurn(EngineThread* thread) { thread->participant_.Leave(); }
+  void LeaveTurn(EngineThread* thread) {
+    store_.by_value().ApplyQueuesAfterTurn(&thread->participant_);
+    store_.by_key().ApplyQueuesAfterTurn(&thread->participant_);
+    thread->participant_.Leave();
+  }
 
   // --- Recovery (recovery.cc) ----------------------------------------------------------------
   // Before SetReady(); until then nothing else but committer() and NowMs() is used.

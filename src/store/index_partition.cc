@@ -9,6 +9,9 @@ namespace entrepot {
 
 namespace {
 
+// Entries are asked of memory this far ahead of their use.
+constexpr size_t kPrefetchDistance = 12;
+
 void DeleteEntry(void* entry) { Entry::Delete(static_cast<Entry*>(entry)); }
 
 void UnpinOne(Entry* entry, Epochs::Participant* participant) {
@@ -72,6 +75,15 @@ void IndexPartition::ApplyTaken(Epochs::Participant* participant) {
   size_.store(tree_->size(), std::memory_order_relaxed);
 }
 
+void IndexPartition::TryApplyQueue(Epochs::Participant* participant) {
+  if (queued_entries() <= kQueueEntriesAfterTurn || !tree_mu_.TryLock()) return;
+  LockQueue();
+  TakeQueueLocked();
+  UnlockQueue();
+  ApplyTaken(participant);
+  UnlockTree();
+}
+
 void IndexPartition::ApplyQueue(Epochs::Participant* participant) {
   LockTree();
   LockQueue();
@@ -125,8 +137,12 @@ void IndexPartition::FoldTaken(Epochs::Participant* participant) {
 void IndexPartition::ApplyFolded(const IndexChanges& changes, IndexTree* tree,
                                  Epochs::Participant* participant) {
   tree->Apply(changes);
-  for (const IndexChange& change : changes) {
-    if (change.old_entry != nullptr) UnpinOne(change.old_entry, participant);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    // Its header is written.
+    if (i + kPrefetchDistance < changes.size()) {
+      __builtin_prefetch(changes[i + kPrefetchDistance].old_entry, 1);
+    }
+    if (changes[i].old_entry != nullptr) UnpinOne(changes[i].old_entry, participant);
   }
 }
 

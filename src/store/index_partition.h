@@ -63,6 +63,8 @@ class alignas(64) IndexPartition {
   void ApplyTaken(Epochs::Participant* participant) REQUIRES(tree_mu_);
   // All of this in one.
   void ApplyQueue(Epochs::Participant* participant);
+  // ApplyQueue(), if there is something worth it and nobody has the tree.
+  void TryApplyQueue(Epochs::Participant* participant);
   // ApplyQueue(), if what is the oldest change now was in the queue at the last call already.
   // For one thread.
   void ApplyQueueLeftOver(Epochs::Participant* participant);

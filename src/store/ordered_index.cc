@@ -118,6 +118,11 @@ void OrderedIndex::ApplyQueue(uint32_t partition, Epochs::Participant* participa
   partitions_[partition]->ApplyQueue(participant);
 }
 
+void OrderedIndex::ApplyQueuesAfterTurn(Epochs::Participant* participant) {
+  if (!ready()) return;
+  for (const auto& partition : partitions_) partition->TryApplyQueue(participant);
+}
+
 void OrderedIndex::ApplyQueuesLeftOver(Epochs::Participant* participant) {
   for (const auto& partition : partitions_) partition->ApplyQueueLeftOver(participant);
 }

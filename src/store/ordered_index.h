@@ -66,6 +66,10 @@ class OrderedIndex {
   // Applies what is queued; waits for pages that hold the tree. Holding no stripe.
   void ApplyQueue(uint32_t partition, Epochs::Participant* participant);
 
+  // Applies the queues that a turn has filled, where nobody has the tree: so a page seldom finds
+  // much to apply. Holding no stripe.
+  void ApplyQueuesAfterTurn(Epochs::Participant* participant);
+
   // Applies every queue whose oldest change was there at the previous call already. Called every
   // kQueueAgeMs by one thread, it bounds how long an entry that was replaced is kept.
   void ApplyQueuesLeftOver(Epochs::Participant* participant);
