@@ -16,6 +16,8 @@ constexpr size_t kSharingSizeMin = 512;
 
 // Entries are asked of memory this far ahead of their use.
 constexpr size_t kPrefetchDistance = 12;
+// As are leaves.
+constexpr size_t kLeafDistance = 3;
 
 // Entries are read from their header on; a value begins in the first or the second line.
 void Prefetch(const Entry* entry) { __builtin_prefetch(entry); }
@@ -31,39 +33,26 @@ bool IsText(const IndexPlace& place) { return place.value.type == OrderedValue::
 
 }  // namespace
 
-bool IndexTree::BeforeInOrder(IndexOrder order, const Element& left, const Element& right) {
-  return ComparePlaces(*PlaceOf(order, *left.entry()), *PlaceOf(order, *right.entry())) < 0;
-}
-
-bool IndexTree::Before::operator()(const Element& left, const Element& right) const {
-  if (left.type() != right.type()) return left.type() < right.type();
-  if (left.head != right.head) return left.head < right.head;
-  if (left.class_and_entry == right.class_and_entry) return false;
-  return BeforeInOrder(order, left, right);
-}
-
-bool IndexTree::Before::operator()(const Element& left, const Probe& right) const {
-  if (left.type() != right.type) return left.type() < right.type;
-  if (right.elements != Probe::kCompare) return right.elements == Probe::kAllBefore;
-  if (left.head != right.head) return left.head < right.head;
-  return right.position->IsBehind(*PlaceOf(order, *left.entry()));
+bool IndexTree::IsBeforeProbe(const IndexElement& element, const Probe& probe) const {
+  if (element.type() != probe.type) return element.type() < probe.type;
+  if (probe.elements != Probe::kCompare) return probe.elements == Probe::kAllBefore;
+  if (element.head != probe.head) return element.head < probe.head;
+  return probe.position->IsBehind(*PlaceOf(order_, *element.entry()));
 }
 
 IndexTree::IndexTree(IndexOrder order, std::atomic<size_t>* allocated_bytes)
-    : order_(order),
-      size_when_shared_(0),
-      elements_(Before{order}, CountingAllocator<Element>(allocated_bytes)) {}
+    : order_(order), size_when_shared_(0), elements_(order, allocated_bytes) {}
 
-IndexTree::Element IndexTree::ElementOf(const IndexPlace& place, Entry* entry) const {
+IndexElement IndexTree::ElementOf(const IndexPlace& place, Entry* entry) const {
   const uint64_t pointer = reinterpret_cast<uint64_t>(entry);
-  DCHECK(pointer >> kPointerBits == 0);
+  DCHECK(pointer >> IndexElement::kPointerBits == 0);
   return {HeadOf(place.value, shared_.size()),
-          static_cast<uint64_t>(place.value.type) << kPointerBits | pointer};
+          static_cast<uint64_t>(place.value.type) << IndexElement::kPointerBits | pointer};
 }
 
 IndexTree::Probe IndexTree::ProbeOf(const IndexPosition& position) const {
   const OrderedValue value = position.value();
-  Probe probe{value.type, Probe::kCompare, 0, &position};
+  Probe probe{value.type, Probe::kCompare, {}, &position};
   if (value.type == OrderedValue::Class::kText) {
     const int start = value.text.substr(0, shared_.size()).compare(shared_);
     if (start != 0) {
@@ -75,12 +64,13 @@ IndexTree::Probe IndexTree::ProbeOf(const IndexPosition& position) const {
   return probe;
 }
 
-IndexTree::Elements::const_iterator IndexTree::FirstText() const {
-  return elements_.lower_bound(Probe{OrderedValue::Class::kText, Probe::kAllBehind, 0, nullptr});
+IndexElements::Position IndexTree::FirstText() const {
+  return elements_.LowerBound(
+      [](const IndexElement& element) { return element.type() < OrderedValue::Class::kText; });
 }
 
 void IndexTree::Load(std::span<Entry* const> entries) {
-  CHECK(elements_.empty());
+  CHECK(elements_.size() == 0);
   const auto for_each_place = [&](auto&& visit) {
     for (size_t i = 0; i < entries.size(); ++i) {
       if (i + kPrefetchDistance < entries.size()) Prefetch(entries[i + kPrefetchDistance]);
@@ -96,101 +86,100 @@ void IndexTree::Load(std::span<Entry* const> entries) {
   });
   shared_ = shared.value_or("");
 
-  std::vector<Element> elements;
+  std::vector<IndexElement> elements;
   elements.reserve(count);
   for_each_place(
       [&](const IndexPlace& place, Entry* entry) { elements.push_back(ElementOf(place, entry)); });
-  std::sort(elements.begin(), elements.end(), Before{order_});
-  for (const Element& element : elements) elements_.insert(elements_.end(), element);
-  CHECK(elements_.size() == count);
+  std::sort(elements.begin(), elements.end(),
+            [this](const IndexElement& left, const IndexElement& right) {
+              return IsBefore(order_, left, right);
+            });
+  elements_.Load(elements);
   size_when_shared_ = count;
 }
 
 void IndexTree::Apply(std::span<const IndexChange> changes) {
-  for (const IndexChange& change : changes) {
-    if (change.old_entry != nullptr) Prefetch(change.old_entry);
-    if (change.new_entry != nullptr) Prefetch(change.new_entry);
-  }
-  for (const IndexChange& change : changes) {
-    if (change.new_entry == nullptr) continue;
-    if (const auto place = PlaceOf(order_, *change.new_entry)) Admit(*place);
-  }
-
-  // A change that leaves the place as it was needs one search instead of two.
-  struct Step {
-    enum { kErase, kReplace, kInsert } kind;
-    Element element;
-    uint64_t replacement;  // class_and_entry
-  };
-  std::vector<Step> steps;
-  steps.reserve(changes.size() * 2);
-  for (const auto& [old_entry, new_entry] : changes) {
-    std::optional<IndexPlace> from, to;
-    if (old_entry != nullptr) from = PlaceOf(order_, *old_entry);
-    if (new_entry != nullptr) to = PlaceOf(order_, *new_entry);
-    if (from && to && ComparePlaces(*from, *to) == 0) {
-      steps.push_back(
-          {Step::kReplace, ElementOf(*from, old_entry), ElementOf(*to, new_entry).class_and_entry});
-      continue;
+  const Steps steps = StepsOf(changes);
+  // One way through the tree. Of one place, what goes comes before what comes.
+  auto erased = steps.erased.begin();
+  for (size_t i = 0; i < steps.inserted.size(); ++i) {
+    const IndexElement& inserted = steps.inserted[i];
+    if (i + kLeafDistance < steps.inserted.size()) {
+      elements_.Prefetch(steps.inserted[i + kLeafDistance]);
     }
-    if (from) steps.push_back({Step::kErase, ElementOf(*from, old_entry), 0});
-    if (to) steps.push_back({Step::kInsert, ElementOf(*to, new_entry), 0});
+    for (; erased != steps.erased.end() && !IsBeforeByHead(inserted, *erased); ++erased) {
+      elements_.Erase(*erased);
+    }
+    elements_.Insert(inserted);
   }
-  // Erasures come first, see FoldChanges(); within a kind, neighbours in the tree follow one
-  // another and find its nodes in the cache.
-  std::sort(steps.begin(), steps.end(), [](const Step& left, const Step& right) {
-    if (left.kind != right.kind) return left.kind < right.kind;
-    if (left.element.type() != right.element.type()) {
-      return left.element.type() < right.element.type();
-    }
-    return left.element.head < right.element.head;
-  });
-
-  for (const Step& step : steps) {
-    if (step.kind == Step::kInsert) {
-      CHECK(elements_.insert(step.element).second);
-      continue;
-    }
-    const auto at = elements_.find(step.element);
-    CHECK(at != elements_.end() && at->entry() == step.element.entry());
-    if (step.kind == Step::kErase) {
-      elements_.erase(at);
-    } else {
-      at->class_and_entry = step.replacement;
-    }
-  }
+  for (; erased != steps.erased.end(); ++erased) elements_.Erase(*erased);
   ShareMoreIfGrown();
 }
 
-void IndexTree::Admit(const IndexPlace& place) {
-  if (!IsText(place) || place.value.text.starts_with(shared_)) return;
+IndexTree::Steps IndexTree::StepsOf(std::span<const IndexChange> changes) {
+  Steps steps;
+  steps.erased.reserve(changes.size());
+  steps.inserted.reserve(changes.size());
+  for (size_t i = 0; i < changes.size(); ++i) {
+    if (i + kPrefetchDistance < changes.size()) {
+      const IndexChange& ahead = changes[i + kPrefetchDistance];
+      if (ahead.old_entry != nullptr) Prefetch(ahead.old_entry);
+      if (ahead.new_entry != nullptr) Prefetch(ahead.new_entry);
+    }
+    const auto& [old_entry, new_entry] = changes[i];
+    if (new_entry != nullptr) {
+      if (const auto to = PlaceOf(order_, *new_entry)) {
+        // Heads are of what follows what is shared, so with less of that all are made anew.
+        if (Admit(*to)) return StepsOf(changes);
+        steps.inserted.push_back(ElementOf(*to, new_entry));
+      }
+    }
+    if (old_entry != nullptr) {
+      if (const auto from = PlaceOf(order_, *old_entry)) {
+        steps.erased.push_back(ElementOf(*from, old_entry));
+      }
+    }
+  }
+  std::sort(steps.erased.begin(), steps.erased.end(), IsBeforeByHead);
+  std::sort(steps.inserted.begin(), steps.inserted.end(), IsBeforeByHead);
+  return steps;
+}
+
+bool IndexTree::Admit(const IndexPlace& place) {
+  if (!IsText(place) || place.value.text.starts_with(shared_)) return false;
   // At most half of what was shared is kept, so that values which each share a little less than the
   // one before cannot make every insertion pay for the whole tree.
   const size_t common = CommonPrefix(shared_, place.value.text).size();
   Share(shared_.substr(0, std::min(common, shared_.size() / 2)));
+  return true;
 }
 
 void IndexTree::ShareMoreIfGrown() {
   if (elements_.size() < kSharingSizeMin || elements_.size() < 2 * size_when_shared_) return;
   size_when_shared_ = elements_.size();
-  const auto first = FirstText();
-  if (first == elements_.end()) return;
+  const IndexElements::Position first = FirstText();
+  if (first == elements_.End()) return;
   // Texts are the last class and stand in order: what the first and the last share, all share.
-  const IndexPlace lowest = *PlaceOf(order_, *first->entry());
-  const IndexPlace highest = *PlaceOf(order_, *elements_.rbegin()->entry());
+  const IndexElement& last = elements_.At(elements_.Previous(elements_.End()));
+  const IndexPlace lowest = *PlaceOf(order_, *elements_.At(first).entry());
+  const IndexPlace highest = *PlaceOf(order_, *last.entry());
   const std::string_view common = CommonPrefix(lowest.value.text, highest.value.text);
   if (common.size() > shared_.size()) Share(std::string(common));
 }
 
 void IndexTree::Share(std::string shared) {
   shared_ = std::move(shared);
-  auto ahead = FirstText();
-  for (size_t i = 0; i < kPrefetchDistance && ahead != elements_.end(); ++i, ++ahead) {
-    Prefetch(ahead->entry());
-  }
-  for (auto at = FirstText(); at != elements_.end(); ++at) {
-    at->head = HeadOf(PlaceOf(order_, *at->entry())->value, shared_.size());
-    if (ahead != elements_.end()) Prefetch(ahead->entry()), ++ahead;
+  IndexElements::Position ahead = FirstText();
+  const auto prefetch_next = [&] {
+    if (ahead == elements_.End()) return;
+    Prefetch(elements_.At(ahead).entry());
+    ahead = elements_.Next(ahead);
+  };
+  for (size_t i = 0; i < kPrefetchDistance; ++i) prefetch_next();
+  for (auto at = FirstText(); at != elements_.End(); at = elements_.Next(at)) {
+    const Entry& entry = *elements_.At(at).entry();
+    elements_.SetHead(at, HeadOf(PlaceOf(order_, entry)->value, shared_.size()));
+    prefetch_next();
   }
 }
 
@@ -204,9 +193,11 @@ IndexTree::Walk IndexTree::Begin(const IndexRange& range, Direction direction) c
     walk.far_end_ = ProbeOf(*far);
   }
   if (near) {
-    walk.at_ = elements_.lower_bound(ProbeOf(*near));
+    const Probe probe = ProbeOf(*near);
+    walk.at_ = elements_.LowerBound(
+        [&](const IndexElement& element) { return IsBeforeProbe(element, probe); });
   } else {
-    walk.at_ = ascending ? elements_.begin() : elements_.end();
+    walk.at_ = ascending ? elements_.Begin() : elements_.End();
   }
   if (ascending) {
     walk.Arrive();
@@ -218,37 +209,37 @@ IndexTree::Walk IndexTree::Begin(const IndexRange& range, Direction direction) c
 
 bool IndexTree::Walk::InRange() const {
   if (!bounded_) return true;
-  const bool before = Before{tree_->order_}(*at_, far_end_);
+  const bool before = tree_->IsBeforeProbe(element(), far_end_);
   return before == (direction_ == Direction::kAscending);
 }
 
 void IndexTree::Walk::Arrive() {
-  valid_ = at_ != tree_->elements_.end() && InRange();
-  if (valid_) Prefetch(at_->entry());
+  valid_ = at_ != tree_->elements_.End() && InRange();
+  if (valid_) Prefetch(element().entry());
 }
 
 void IndexTree::Walk::Advance() {
   if (direction_ == Direction::kAscending) {
-    ++at_;
-  } else if (at_ == tree_->elements_.begin()) {
+    at_ = tree_->elements_.Next(at_);
+  } else if (at_ == tree_->elements_.Begin()) {
     valid_ = false;
     return;
   } else {
-    --at_;
+    at_ = tree_->elements_.Previous(at_);
   }
   Arrive();
 }
 
 bool IndexTree::Walk::ComesBefore(const Walk& other) const {
   const bool ascending = direction_ == Direction::kAscending;
-  const Element& first = ascending ? *at_ : *other.at_;
-  const Element& second = ascending ? *other.at_ : *at_;
+  const IndexElement& first = ascending ? element() : other.element();
+  const IndexElement& second = ascending ? other.element() : element();
   if (first.type() != second.type()) return first.type() < second.type();
   // Heads of texts can be compared when the two trees skip the same bytes.
   if (first.type() != OrderedValue::Class::kText || tree_->shared_ == other.tree_->shared_) {
     if (first.head != second.head) return first.head < second.head;
   }
-  return BeforeInOrder(tree_->order_, first, second);
+  return IsBeforeByPlace(tree_->order_, first, second);
 }
 
 }  // namespace entrepot

@@ -1,8 +1,8 @@
 // An ordered set of entries: one partition's share of an ordered index, without its locks.
 //
-// A b-tree of 16 bytes an entry: 8 bytes that agree with the order (the head), and the pointer.
-// Most comparisons are settled by the heads; only on a tie are the entries themselves read. Texts
-// that all begin alike would tie always, so their heads begin behind what they share.
+// 24 bytes an entry (store/index_elements.h): 16 that agree with the order (the head), and the
+// pointer. Most comparisons are settled by the heads; only on a tie are the entries themselves
+// read. Texts that all begin alike would tie always, so their heads begin behind what they share.
 //
 // Not a b-tree of whole values: that took three times the memory and no fewer cache misses.
 //
@@ -20,11 +20,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include <absl/container/btree_set.h>
-#include "store/counting_allocator.h"
 #include "store/entry.h"
 #include "store/index_change.h"
+#include "store/index_elements.h"
 #include "store/index_range.h"
 
 namespace entrepot {
@@ -54,52 +54,29 @@ class IndexTree {
   size_t shared_bytes() const { return shared_.size(); }
 
  private:
-  // Changed in place only where that does not change the order.
-  struct Element {
-    mutable uint64_t head;
-    mutable uint64_t class_and_entry;  // The class above kPointerBits, the pointer below.
-
-    OrderedValue::Class type() const {
-      return static_cast<OrderedValue::Class>(class_and_entry >> kPointerBits);
-    }
-    Entry* entry() const {
-      return reinterpret_cast<Entry*>(class_and_entry & ((uint64_t{1} << kPointerBits) - 1));
-    }
-  };
-
   // A position, prepared for comparison with the elements of one tree.
   struct Probe {
     OrderedValue::Class type;
     // Where all elements of that class stand to it, if that is known.
     enum { kCompare, kAllBefore, kAllBehind } elements;
-    uint64_t head;
+    Head head;
     const IndexPosition* position;
   };
 
-  struct Before {
-    using is_transparent = void;
-    // Nodes are searched from their beginning: memory streams in behind the first comparison, and
-    // none of them is guessed wrongly but the last.
-    using absl_btree_prefer_linear_node_search = std::true_type;
-    IndexOrder order;
-    bool operator()(const Element& left, const Element& right) const;
-    bool operator()(const Element& left, const Probe& right) const;
-    // A position never equals a place.
-    bool operator()(const Probe& left, const Element& right) const { return !(*this)(right, left); }
-  };
-
-  using Elements = absl::btree_set<Element, Before, CountingAllocator<Element>>;
-
-  // User space ends below this on all platforms of Debian.
-  static constexpr int kPointerBits = 48;
-
-  static bool BeforeInOrder(IndexOrder order, const Element& left, const Element& right);
-  Element ElementOf(const IndexPlace& place, Entry* entry) const;
+  bool IsBeforeProbe(const IndexElement& element, const Probe& probe) const;
+  IndexElement ElementOf(const IndexPlace& place, Entry* entry) const;
   Probe ProbeOf(const IndexPosition& position) const;
   // The first text; the end if there is none.
-  Elements::const_iterator FirstText() const;
-  // Gives up some of what is shared when `place` is a text that does not begin with it.
-  void Admit(const IndexPlace& place);
+  IndexElements::Position FirstText() const;
+  // What `changes` take out and bring, with heads that rise.
+  struct Steps {
+    std::vector<IndexElement> erased;
+    std::vector<IndexElement> inserted;
+  };
+  Steps StepsOf(std::span<const IndexChange> changes);
+  // Gives up some of what is shared when `place` is a text that does not begin with it; whether it
+  // was so.
+  bool Admit(const IndexPlace& place);
   // Looks for more to share each time the tree has doubled.
   void ShareMoreIfGrown();
   // Sets shared_, and with it the heads of all texts.
@@ -108,7 +85,7 @@ class IndexTree {
   const IndexOrder order_;
   std::string shared_;
   size_t size_when_shared_;  // size() when ShareMoreIfGrown() last looked.
-  Elements elements_;
+  IndexElements elements_;
 };
 
 // A walk through the part of a tree that is in a range, one way.
@@ -116,7 +93,7 @@ class IndexTree::Walk {
  public:
   // False when the range has been walked through; then only Done() may be called.
   bool Done() const { return !valid_; }
-  const Entry& entry() const { return *at_->entry(); }
+  const Entry& entry() const { return *element().entry(); }
   void Advance();
   // Whether this walk's entry is to be visited before the other's, of another tree.
   bool ComesBefore(const Walk& other) const;
@@ -124,6 +101,7 @@ class IndexTree::Walk {
  private:
   friend class IndexTree;
   Walk(const IndexTree* tree, Direction direction) : tree_(tree), direction_(direction) {}
+  const IndexElement& element() const { return tree_->elements_.At(at_); }
   // Whether the element is within the end of the range that the walk goes to.
   bool InRange() const;
   // Called when the walk has come to an element.
@@ -134,7 +112,7 @@ class IndexTree::Walk {
   bool valid_ = false;
   bool bounded_ = false;  // Whether far_end_ means anything.
   Probe far_end_;
-  Elements::const_iterator at_;
+  IndexElements::Position at_;
 };
 
 }  // namespace entrepot

@@ -74,12 +74,16 @@ uint64_t HeadOfNumber(const OrderedValue& value) {
   return (bits & kSign) != 0 ? ~bits : bits | kSign;
 }
 
-uint64_t HeadOfText(std::string_view text, size_t skip) {
-  if (text.size() >= skip + sizeof(uint64_t)) return LoadBig<uint64_t>(text.data() + skip);
-  if (text.size() <= skip) return 0;
-  char padded[sizeof(uint64_t)] = {};
+Head LoadHead(const char* bytes) {
+  return {LoadBig<uint64_t>(bytes), LoadBig<uint64_t>(bytes + sizeof(uint64_t))};
+}
+
+Head HeadOfText(std::string_view text, size_t skip) {
+  if (text.size() >= skip + sizeof(Head)) return LoadHead(text.data() + skip);
+  if (text.size() <= skip) return {};
+  char padded[sizeof(Head)] = {};
   std::copy(text.begin() + static_cast<ptrdiff_t>(skip), text.end(), padded);
-  return LoadBig<uint64_t>(padded);
+  return LoadHead(padded);
 }
 
 }  // namespace
@@ -156,14 +160,14 @@ int CompareValues(const OrderedValue& left, const OrderedValue& right) {
   }
 }
 
-uint64_t HeadOf(const OrderedValue& value, size_t skip) {
+Head HeadOf(const OrderedValue& value, size_t skip) {
   switch (value.type) {
     case OrderedValue::Class::kNumber:
-      return HeadOfNumber(value);
+      return {HeadOfNumber(value), 0};
     case OrderedValue::Class::kText:
       return HeadOfText(value.text, skip);
     default:
-      return 0;
+      return {};
   }
 }
 

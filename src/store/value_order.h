@@ -7,6 +7,7 @@
 // Thread safety: pure functions.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -40,9 +41,16 @@ void PackOrderedValue(ByteBuffer* out, const OrderedValue& value);
 // Negative, zero or positive, as memcmp() answers. Whole texts are compared.
 int CompareValues(const OrderedValue& left, const OrderedValue& right);
 
-// Eight bytes that agree with the order inside one class: left < right in CompareValues() never has
-// HeadOf(left) > HeadOf(right). For texts: the 8 bytes behind the first `skip`, zeros where it
-// ends before; requires that all texts compared share those first `skip` bytes.
-uint64_t HeadOf(const OrderedValue& value, size_t skip);
+// Sixteen bytes of a value, as a number.
+struct Head {
+  uint64_t high;
+  uint64_t low;
+  auto operator<=>(const Head&) const = default;
+};
+
+// The head of a value. Heads agree with the order inside one class: left < right in CompareValues()
+// never has HeadOf(left) > HeadOf(right). For texts: the 16 bytes behind the first `skip`, zeros
+// where it ends before; requires that all texts compared share those first `skip` bytes.
+Head HeadOf(const OrderedValue& value, size_t skip);
 
 }  // namespace entrepot

@@ -170,14 +170,14 @@ TEST_F(IndexTreeTest, ManyEqualValuesAreOrderedByKey) {
   for (size_t i = 0; i < 300; ++i) EXPECT_EQ(found[i]->key(), fmt::format("{:03}", i));
 }
 
-TEST_F(IndexTreeTest, AnEntryTakesAtMost24BytesHoweverTheTreeGrew) {
+TEST_F(IndexTreeTest, AnEntryTakesAtMost36BytesHoweverTheTreeGrew) {
   SampleValues samples(TestSeed());
   for (size_t i = 0; i < kMany; ++i) Insert(NewText(fmt::format("{:x}", samples.Below(~0ull))));
-  EXPECT_LE(allocated_bytes_, kMany * 24);
+  EXPECT_LE(allocated_bytes_, kMany * 36);
   std::atomic<size_t> loaded_bytes{0};
   IndexTree loaded(IndexOrder::kByValue, &loaded_bytes);
   loaded.Load(std::vector<Entry*>(entries_.begin(), entries_.end()));
-  EXPECT_LE(loaded_bytes, kMany * 18);
+  EXPECT_LE(loaded_bytes, kMany * 27);
 }
 
 }  // namespace

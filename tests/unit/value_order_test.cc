@@ -150,11 +150,11 @@ TEST_F(ValueOrderPropertyTest, PackedValuesAreReadBackEqual) {
 }
 
 TEST(ValueOrderTest, HeadsOfShortTextsArePaddedWithZeros) {
-  EXPECT_EQ(HeadOf(OrderedValue::OfText("ab"), 0), 0x6162000000000000u);
-  EXPECT_EQ(HeadOf(OrderedValue::OfText("abcdefghij"), 0), 0x6162636465666768u);
-  EXPECT_EQ(HeadOf(OrderedValue::OfText("abcdefghij"), 2), 0x636465666768696au);
-  EXPECT_EQ(HeadOf(OrderedValue::OfText("abcdefghij"), 9), 0x6a00000000000000u);
-  EXPECT_EQ(HeadOf(OrderedValue::OfText("ab"), 2), 0u);
+  EXPECT_EQ(HeadOf(OrderedValue::OfText("ab"), 0), (Head{0x6162000000000000, 0}));
+  EXPECT_EQ(HeadOf(OrderedValue::OfText("abcdefghij"), 0), (Head{0x6162636465666768, 0x696a000000000000}));
+  EXPECT_EQ(HeadOf(OrderedValue::OfText("abcdefghij"), 2), (Head{0x636465666768696a, 0}));
+  EXPECT_EQ(HeadOf(OrderedValue::OfText("abcdefghij"), 9), (Head{0x6a00000000000000, 0}));
+  EXPECT_EQ(HeadOf(OrderedValue::OfText("ab"), 2), Head{});
 }
 
 }  // namespace
