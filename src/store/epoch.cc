@@ -1,6 +1,7 @@
 #include "store/epoch.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace entrepot {
 
@@ -70,7 +71,9 @@ void Epochs::Participant::Leave() {
 void Epochs::Participant::Retire(void* memory, size_t bytes, void (*release)(void*)) {
   DCHECK(turns_ > 0);
   const uint64_t epoch = epochs_->global_.load(std::memory_order_seq_cst);
-  if (batches_.empty() || batches_.back().epoch != epoch) batches_.push_back({epoch, {}});
+  if (batches_.empty() || batches_.back().epoch != epoch) {
+    batches_.push_back({epoch, std::exchange(spare_, {})});
+  }
   batches_.back().items.push_back({memory, bytes, release});
   ++waiting_;
   waiting_bytes_ += bytes;
@@ -80,7 +83,7 @@ void Epochs::Participant::Collect() {
   const uint64_t present = epochs_->TryAdvance();
   size_t done = 0;
   for (; done < batches_.size() && batches_[done].epoch + kGrace <= present; ++done) {
-    const std::vector<Retired>& items = batches_[done].items;
+    std::vector<Retired>& items = batches_[done].items;
     for (size_t i = 0; i < items.size(); ++i) {
       if (i + kPrefetchDistance < items.size()) {
         __builtin_prefetch(items[i + kPrefetchDistance].memory);
@@ -89,6 +92,8 @@ void Epochs::Participant::Collect() {
       items[i].release(items[i].memory);
     }
     waiting_ -= items.size();
+    items.clear();
+    if (items.capacity() > spare_.capacity()) spare_.swap(items);
   }
   batches_.erase(batches_.begin(), batches_.begin() + static_cast<ptrdiff_t>(done));
 }

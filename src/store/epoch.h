@@ -90,6 +90,7 @@ class Epochs::Participant {
   size_t waiting_ = 0;
   size_t waiting_bytes_ = 0;
   std::vector<Batch> batches_;
+  std::vector<Retired> spare_;  // Empty: the memory of a batch, to be used again.
 };
 
 }  // namespace entrepot

@@ -264,7 +264,7 @@ TEST_F(OrderedIndexTest, AccountsForItsMemory) {
   for (const IndexOrder order : {IndexOrder::kByValue, IndexOrder::kByKey}) {
     EXPECT_EQ(entries_.index(order).size(), kEntries);
     EXPECT_GE(entries_.index(order).AllocatedBytes(), kEntries * 16);
-    EXPECT_LE(entries_.index(order).AllocatedBytes(), kEntries * 24);
+    EXPECT_LE(entries_.index(order).AllocatedBytes(), kEntries * 28);
   }
 }
 

@@ -1,0 +1,64 @@
+// That a request asks the allocator for nothing but its entry. Needs jemalloc's own account, so it
+// is skipped where a sanitizer has taken the allocator's place.
+#include "support/hot_path.h"
+
+#include <gtest/gtest.h>
+
+#include "store/entry.h"
+
+extern "C" __attribute__((weak)) int mallctl(const char* name, void* old_value, size_t* old_size,
+                                             void* new_value, size_t new_size);
+
+namespace entrepot {
+namespace {
+
+constexpr size_t kEntries = 10'000;
+constexpr size_t kRequests = 64;
+constexpr int kTurns = 2000;
+
+class HotPathTest : public testing::TestWithParam<std::pair<size_t, size_t>> {
+ protected:
+  void SetUp() override {
+    if (mallctl == nullptr) GTEST_SKIP() << "jemalloc is not in this program";
+  }
+  // Bytes that this thread has asked for since it began.
+  static uint64_t AllocatedBytes() {
+    uint64_t bytes = 0;
+    size_t size = sizeof(bytes);
+    EXPECT_EQ(mallctl("thread.allocated", &bytes, &size, nullptr, 0), 0);
+    return bytes;
+  }
+  // What a request asks for in the long run; the first turns make the buffers.
+  static double BytesARequest(HotPath::Sender* sender) {
+    for (int i = 0; i < kTurns; ++i) sender->Send();
+    const uint64_t before = AllocatedBytes();
+    for (int i = 0; i < kTurns; ++i) sender->Send();
+    return static_cast<double>(AllocatedBytes() - before) / (kTurns * kRequests);
+  }
+
+  HotPath path_{kEntries, /*indexed=*/false};
+};
+
+TEST_P(HotPathTest, AGetAllocatesNothing) {
+  const auto [bodies, requests] = GetParam();
+  HotPath::Sender sender(&path_, HotPath::Sender::Kind::kGet, bodies, requests, 1);
+  EXPECT_EQ(BytesARequest(&sender), 0);
+}
+
+TEST_P(HotPathTest, ASetAllocatesItsEntryOnce) {
+  const auto [bodies, requests] = GetParam();
+  HotPath::Sender sender(&path_, HotPath::Sender::Kind::kSet, bodies, requests, 1);
+  ByteBuffer value;
+  PackString(&value, HotPath::Value(1, 1));
+  Entry* const entry = Entry::New(HotPath::Key(1), value.view(), 0);
+  const double bytes = static_cast<double>(entry->allocated_bytes());
+  Entry::Delete(entry);
+  EXPECT_EQ(BytesARequest(&sender), bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(BodiesAndRequests, HotPathTest,
+                         testing::Values(std::pair<size_t, size_t>(kRequests, 1),
+                                         std::pair<size_t, size_t>(1, kRequests)));
+
+}  // namespace
+}  // namespace entrepot
