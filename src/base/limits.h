@@ -79,6 +79,23 @@ inline constexpr size_t kCommitQueueBytesMax = size_t{64} << 20;
 // snapshot: so writing snapshots costs no more than writing the log.
 inline constexpr uint64_t kSnapshotLogBytesMin = uint64_t{64} << 20;
 
+// --- The change feed ---------------------------------------------------------------------------
+
+// Recent changes kept in memory for those who follow.
+inline constexpr size_t kRingBytes = size_t{64} << 20;
+// Of changes or entries, what one watch is given before others have their turn; also a message.
+inline constexpr size_t kFeedSliceBytes = size_t{256} << 10;
+// Watches that read the log at a time: each holds a file open and its pages in the system's cache.
+inline constexpr size_t kLogReadersMax = 8;
+inline constexpr size_t kWatchesOfConnection = 1000;  // A watch costs some hundred bytes,
+inline constexpr size_t kWatchesMax = 100'000;        // and a look at each turn of the feed.
+inline constexpr size_t kPollsOfBody = 16;            // Calls of `changes` that may wait together.
+inline constexpr size_t kPollsMax = 100'000;          // Bodies with such calls, in all.
+inline constexpr uint64_t kChangesLimitDefault = 1000;  // Events of one answer to `changes`.
+inline constexpr uint64_t kChangesLimitMax = 10'000;    // The same.
+inline constexpr uint64_t kChangesWaitMsMax = 60'000;   // Longer than a proxy's usual patience.
+inline constexpr int64_t kFeedProgressMs = 1000;        // A quiet watch is told this often.
+
 // --- Safe retries -----------------------------------------------------------------------------
 
 inline constexpr uint64_t kOnceWindow = 1024;        // Numbers above `done`.

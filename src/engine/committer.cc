@@ -38,6 +38,7 @@ Committer::Committer(Log* log, SyncPolicy policy, uint64_t next_revision, Progre
       last_revision_(next_revision - 1),
       open_(next_revision - 1),
       synced_(next_revision - 1),
+      ring_(next_revision - 1),
       thread_([this] { Run(); }) {}
 
 Committer::~Committer() {
@@ -112,7 +113,10 @@ Committer::Appended Committer::Append(std::span<const Pending> records, int64_t 
       open_record_.store(record_number, std::memory_order_release);
       synced_.store(revision, std::memory_order_release);
       open_.store(revision, std::memory_order_release);
-      wake = before < kWakeBytes && queue_bytes_ >= kWakeBytes;
+      // Whoever begins to follow has the committer look once more, see Follow().
+      wake = followers_.load(std::memory_order_relaxed) > 0
+                 ? before == 0
+                 : before < kWakeBytes && queue_bytes_ >= kWakeBytes;
     } else {
       wake = before == 0;
     }
@@ -125,6 +129,17 @@ Committer::Appended Committer::Append(std::span<const Pending> records, int64_t 
     wake_.NotifyOne();
   }
   return {revision, record_number};
+}
+
+void Committer::Follow() {
+  {
+    // In order with Append(): a record either sees this, or is taken by the look that follows.
+    SpinLock lock(commit_mu_, LockRank::kCommit);
+    followers_.fetch_add(1, std::memory_order_relaxed);
+  }
+  MutexLock lock(wake_mu_);
+  work_ = true;
+  wake_.NotifyOne();
 }
 
 void Committer::RequestSync() {
@@ -237,6 +252,8 @@ bool Committer::Write(Group* group, bool sync) {
     open_.store(policy_.kind == SyncPolicy::kAlways ? reached.synced : reached.written,
                 std::memory_order_release);
   }
+  for (const ByteBuffer& buffer : buffers) ring_.Append(buffer.view());
+  ring_.Publish(std::min(open(), group->last_revision));
   return true;
 }
 

@@ -32,6 +32,7 @@
 #include "base/limits.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "feed/ring.h"
 #include "log/log.h"
 #include "log/record.h"
 
@@ -140,6 +141,15 @@ class Committer {
     return read_only_.load(std::memory_order_relaxed) || (!log_->writable() && log_->disk_full());
   }
 
+  // Changes that have passed the gate. Over a log that is durable at once they get there when
+  // somebody follows, or when many have gathered.
+  const Ring& ring() const { return ring_; }
+  Log* log() const { return log_; }
+  // From Follow() to as many Unfollow(), changes are put into the ring without delay, those that
+  // are queued already too.
+  void Follow();
+  void Unfollow() { followers_.fetch_sub(1, std::memory_order_relaxed); }
+
   // Bytes in the queue.
   size_t queued_bytes() const { return reserved_.load(std::memory_order_relaxed); }
 
@@ -177,6 +187,8 @@ class Committer {
   std::atomic<bool> starved_{false};
   std::atomic<bool> read_only_{false};
   std::atomic<bool> failed_{false};
+  std::atomic<uint64_t> followers_{0};
+  Ring ring_;
   SpinMutex commit_mu_;
   mutable Mutex wake_mu_;
   CondVar wake_;

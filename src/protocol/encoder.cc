@@ -24,11 +24,10 @@ void Reply::CopyTo(char* to) const {
   copy(bytes_.view().substr(copied));
 }
 
-void PackError(ByteBuffer* out, uint32_t msgid, const Status& status, int64_t retry_after_ms) {
-  PackByte(out, 0x94);
-  PackByte(out, 1);
-  PackUnsigned(out, msgid);
-  PackMap(out, retry_after_ms > 0 ? 4 : 3);
+void PackErrorMap(ByteBuffer* out, const Status& status, int64_t retry_after_ms,
+                  std::optional<uint64_t> oldest) {
+  const bool tells_oldest = oldest && status.code() == Code::kHistoryLost;
+  PackMap(out, 3u + (retry_after_ms > 0 ? 1 : 0) + (tells_oldest ? 1 : 0));
   PackName(out, "code");
   PackString(out, CodeName(status.code()));
   PackName(out, "message");
@@ -39,6 +38,18 @@ void PackError(ByteBuffer* out, uint32_t msgid, const Status& status, int64_t re
     PackName(out, "retry_after_ms");
     PackUnsigned(out, static_cast<uint64_t>(retry_after_ms));
   }
+  if (tells_oldest) {
+    PackName(out, "oldest");
+    PackUnsigned(out, *oldest);
+  }
+}
+
+void PackError(ByteBuffer* out, uint32_t msgid, const Status& status, int64_t retry_after_ms,
+               std::optional<uint64_t> oldest) {
+  PackByte(out, 0x94);
+  PackByte(out, 1);
+  PackUnsigned(out, msgid);
+  PackErrorMap(out, status, retry_after_ms, oldest);
   PackNil(out);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -88,7 +89,11 @@ inline void PackKey(ByteBuffer* out, std::string_view key, bool is_utf8) {
   is_utf8 ? PackString(out, key) : PackBinary(out, key);
 }
 
+// An error as a map. `retry_after_ms` 0: not told. `oldest`: told with kHistoryLost.
+void PackErrorMap(ByteBuffer* out, const Status& status, int64_t retry_after_ms,
+                  std::optional<uint64_t> oldest);
 // A whole response that is an error. `retry_after_ms` 0: not told.
-void PackError(ByteBuffer* out, uint32_t msgid, const Status& status, int64_t retry_after_ms = 0);
+void PackError(ByteBuffer* out, uint32_t msgid, const Status& status, int64_t retry_after_ms = 0,
+               std::optional<uint64_t> oldest = std::nullopt);
 
 }  // namespace entrepot

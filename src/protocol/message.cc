@@ -5,9 +5,9 @@ namespace entrepot {
 namespace {
 
 constexpr std::array<std::string_view, kMethods> kMethodNames = {
-    "unknown",   "hello",  "ping",    "set",           "get",      "delete",
-    "increment", "append", "prepend", "touch",         "get_many", "transact",
-    "find",      "scan",   "count",   "delete_prefix", "sync",     "stats",
+    "unknown", "hello", "ping",     "set",      "get",    "delete",  "increment", "append",
+    "prepend", "touch", "get_many", "transact", "find",   "scan",    "count",     "delete_prefix",
+    "sync",    "stats", "watch",    "unwatch",  "credit", "changes",
 };
 
 }  // namespace

@@ -37,8 +37,12 @@ enum class Method : uint8_t {
   kDeletePrefix,
   kSync,
   kStats,
+  kWatch,
+  kUnwatch,
+  kCredit,
+  kChanges,
 };
-inline constexpr size_t kMethods = static_cast<size_t>(Method::kStats) + 1;
+inline constexpr size_t kMethods = static_cast<size_t>(Method::kChanges) + 1;
 
 // The name on the wire; "unknown" for kUnknown.
 std::string_view MethodName(Method method);

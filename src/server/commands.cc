@@ -122,15 +122,16 @@ void PackReplay(ByteBuffer* out, Method method, const RetryOutcome& outcome) {
 // One request on its way through its method.
 class Commands::Call {
  public:
-  Call(Commands* commands, const Request& request, uint64_t connection, bool long_allowed,
-       CommandThread* thread, CountWalk* walk, Reply* reply)
+  Call(Commands* commands, const Request& request, const Origin& origin, bool long_allowed,
+       CommandThread* thread, CountWalk* walk, FeedWork* feed_work, Reply* reply)
       : commands_(*commands),
         engine_(*commands->engine_),
         request_(request),
-        connection_(connection),
+        origin_(origin),
         long_allowed_(long_allowed),
         thread_(thread),
         walk_(walk),
+        feed_work_(feed_work),
         reply_(reply),
         out_(&reply->bytes()) {}
 
@@ -141,6 +142,8 @@ class Commands::Call {
   bool unfinished() const { return unfinished_; }
   int64_t retry_after_ms() const { return retry_after_ms_; }
   const Gate& gate() const { return gate_; }
+  // For an error that says where the history begins.
+  std::optional<uint64_t> oldest() const { return oldest_; }
 
   Status RunMethod() {
     if (!engine_.ready() && request_.method != Method::kHello && request_.method != Method::kPing &&
@@ -178,6 +181,14 @@ class Commands::Call {
         return Sync();
       case Method::kStats:
         return Stats();
+      case Method::kWatch:
+        return StartWatch();
+      case Method::kUnwatch:
+        return Unwatch();
+      case Method::kCredit:
+        return AddCredit();
+      case Method::kChanges:
+        return Changes();
       case Method::kUnknown:
         break;
     }
@@ -210,7 +221,7 @@ class Commands::Call {
     }
     std::string session;
     if (options_.session) {
-      Result<SessionId> opened = engine_.OpenSession(&thread_->engine, connection_, &gate_);
+      Result<SessionId> opened = engine_.OpenSession(&thread_->engine, origin_.connection, &gate_);
       if (!opened.ok()) return Engines(opened.status());
       session = opened->ToString();
     }
@@ -682,13 +693,133 @@ class Commands::Call {
     return Status();
   }
 
+  // --- The change feed -----------------------------------------------------------------------
+
+  // Whether changes above `token` can be told at all.
+  Status CheckToken(const HistoryToken& token) {
+    if (token.history != engine_.history()) {
+      return Status(Code::kUnknownHistory,
+                    fmt::format("this server's history is {}, not {}; take a new snapshot",
+                                engine_.history(), Quoted(token.history)));
+    }
+    if (token.revision <= engine_.committer().last_revision()) return Status();
+    oldest_ = engine_.committer().ring().oldest();
+    return Status(
+        Code::kHistoryLost,
+        fmt::format("revision {} is not known here; take a new snapshot", token.revision));
+  }
+
+  EventFilter FilterOf() const {
+    EventFilter filter;
+    filter.key_prefix = options_.key_prefix.value_or("");
+    filter.values = !options_.no_values;
+    return filter;
+  }
+
+  Status StartWatch() {
+    if (Status status = ReadParams(request_, 0, &options_); !status.ok()) return status;
+    Watch::Options watch{.filter = FilterOf(),
+                         .after = engine_.committer().open(),
+                         .snapshot = options_.snapshot,
+                         .credit = options_.credit};
+    if (!options_.query.empty()) {
+      Result<Query> query = Query::Read(options_.query);
+      if (!query.ok()) return query.status();
+      watch.filter.query = std::move(*query);
+    }
+    if (options_.since) {
+      if (options_.snapshot) {
+        return Status(Code::kInvalidArgument, "snapshot and since exclude one another");
+      }
+      if (Status status = CheckToken(*options_.since); !status.ok()) return status;
+      watch.after = options_.since->revision;
+      // Then it is looked for in the log.
+      if (watch.after < engine_.committer().ring().oldest() && TooLong()) return Status();
+    }
+    if (request_.notification) {
+      return Status(Code::kInvalidArgument, "a watch needs a request: its response tells the id");
+    }
+    uint64_t oldest = 0;
+    const uint64_t version = watch.after;
+    const Result<uint64_t> id = commands_.feed_.AddWatch(origin_, std::move(watch), &oldest);
+    if (!id.ok()) {
+      oldest_ = oldest;
+      return id.status();
+    }
+    feed_work_->watches.push_back(*id);
+    Head();
+    PackMap(out_, 3);
+    PackName(out_, "watch");
+    PackUnsigned(out_, *id);
+    PackName(out_, "history");
+    PackString(out_, engine_.history());
+    PackVersion(out_, version);
+    return Status();
+  }
+
+  Status FoundOrNot(bool found) {
+    Head();
+    PackMap(out_, 1);
+    PackOutcome(out_, found ? Outcome::kOk : Outcome::kNotFound);
+    return Status();
+  }
+
+  Status Unwatch() {
+    uint64_t id = 0;
+    if (request_.param_count != 1) {
+      return Status(Code::kInvalidArgument, "unwatch takes the id of a watch");
+    }
+    if (Status status = ReadCount("the id", request_.params[0], &id); !status.ok()) return status;
+    return FoundOrNot(commands_.feed_.RemoveWatch(origin_, id));
+  }
+
+  Status AddCredit() {
+    uint64_t id = 0, events = 0;
+    if (request_.param_count != 2) {
+      return Status(Code::kInvalidArgument, "credit takes the id of a watch and a number");
+    }
+    if (Status status = ReadCount("the id", request_.params[0], &id); !status.ok()) return status;
+    if (Status status = ReadCount("the credit", request_.params[1], &events); !status.ok()) {
+      return status;
+    }
+    return FoundOrNot(commands_.feed_.AddCredit(origin_, id, events));
+  }
+
+  Status Changes() {
+    if (Status status = ReadParams(request_, 1, &options_); !status.ok()) return status;
+    HistoryToken token;
+    if (Status status = ReadHistoryToken(request_.params[0], &token); !status.ok()) return status;
+    const uint64_t limit = options_.limit.value_or(kChangesLimitDefault);
+    const uint64_t wait_ms = options_.wait_ms.value_or(0);
+    if (limit > kChangesLimitMax || wait_ms > kChangesWaitMsMax) {
+      return Status(Code::kInvalidArgument, fmt::format("limit is at most {}, wait_ms at most {}",
+                                                        kChangesLimitMax, kChangesWaitMsMax));
+    }
+    if (Status status = CheckToken(token); !status.ok()) return status;
+    if (request_.notification) return Status();
+    if (feed_work_->polls.size() == kPollsOfBody || !commands_.feed_.MayPark()) {
+      return Status(Code::kOverloaded, fmt::format("too many calls of changes wait; a body may "
+                                                   "have {}",
+                                                   kPollsOfBody));
+    }
+    std::unique_ptr<Poll> poll = commands_.feed_.NewPoll(request_.msgid, token.revision);
+    poll->filter = FilterOf();
+    poll->limit = limit;
+    poll->until_us = MonotonicMicros() + static_cast<int64_t>(wait_ms) * 1000;
+    feed_work_->bytes += reply_->size();
+    std::swap(poll->before, *reply_);
+    feed_work_->polls.push_back(std::move(poll));
+    return Status();
+  }
+
   Commands& commands_;
   Engine& engine_;
   const Request& request_;
-  const uint64_t connection_;
+  const Origin& origin_;
   const bool long_allowed_;
   CommandThread* const thread_;
   CountWalk* const walk_;
+  FeedWork* const feed_work_;
   Reply* const reply_;
   ByteBuffer* const out_;
 
@@ -699,6 +830,7 @@ class Commands::Call {
   bool no_room_ = false;
   bool unfinished_ = false;
   int64_t retry_after_ms_ = 0;
+  std::optional<uint64_t> oldest_;
 };
 
 void Commands::SetFacts(ServerFacts facts, StatsSource stats) {
@@ -720,8 +852,9 @@ void Commands::Refuse(const Request& request, const Status& status, CommandThrea
   PackError(&reply->bytes(), request.msgid, status);
 }
 
-Commands::Verdict Commands::Run(const Request& request, uint64_t connection, bool long_allowed,
-                                CommandThread* thread, CountWalk* walk, Reply* reply, Gate* gate) {
+Commands::Verdict Commands::Run(const Request& request, const Origin& origin, bool long_allowed,
+                                CommandThread* thread, CountWalk* walk, FeedWork* feed_work,
+                                Reply* reply, Gate* gate) {
   if (request.error == Code::kMalformed) {
     Refuse(request, Status(Code::kMalformed, "this is no msgpack-rpc request; see the protocol"),
            thread, reply);
@@ -735,7 +868,7 @@ Commands::Verdict Commands::Run(const Request& request, uint64_t connection, boo
     return Verdict::kDone;
   }
   const Reply::Mark mark = reply->Here();
-  Call call(this, request, connection, long_allowed, thread, walk, reply);
+  Call call(this, request, origin, long_allowed, thread, walk, feed_work, reply);
   const Status status = call.RunMethod();
   if (call.too_long() || call.no_room()) {
     reply->GoBack(mark);
@@ -754,7 +887,7 @@ Commands::Verdict Commands::Run(const Request& request, uint64_t connection, boo
   if (request.notification && status.code() != Code::kMalformed) {
     thread->metrics->notifications_failed.Add(1);
   } else {
-    PackError(&reply->bytes(), request.msgid, status, call.retry_after_ms());
+    PackError(&reply->bytes(), request.msgid, status, call.retry_after_ms(), call.oldest());
   }
   return status.code() == Code::kMalformed ? Verdict::kMalformed : Verdict::kDone;
 }

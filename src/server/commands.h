@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "protocol/encoder.h"
 #include "protocol/message.h"
+#include "server/feed.h"
 #include "server/logger.h"
 #include "server/metrics.h"
 #include "server/params.h"
@@ -48,6 +49,13 @@ struct CountWalk {
   IndexRange rest;
 };
 
+// What of a body's answer is not in its reply: for the feed, once the body has run.
+struct FeedWork {
+  std::vector<std::unique_ptr<Poll>> polls;  // Calls of `changes`, with the responses before each.
+  std::vector<uint64_t> watches;             // To be told of changes behind the reply.
+  size_t bytes = 0;                          // Of the responses in `polls`.
+};
+
 class Commands {
  public:
   enum class Verdict : uint8_t {
@@ -60,21 +68,24 @@ class Commands {
 
   // All outlive it.
   Commands(Engine* engine, Metrics* metrics, Logger* logger)
-      : engine_(engine), metrics_(metrics), logger_(logger) {}
+      : engine_(engine), metrics_(metrics), logger_(logger), feed_(engine) {}
 
   // Before the first request.
   void SetFacts(ServerFacts facts, StatsSource stats);
 
-  // Runs one request of `connection`, appends its response to `reply`, and adds to `gate` what that
-  // has to wait for. `walk` is the body's; it is empty but after kUnfinished. Without
+  // Runs one request of `origin`, appends its response to `reply`, and adds to `gate` what that has
+  // to wait for. `walk` is the body's, and empty but after kUnfinished; so is `feed_work`, to which
+  // the responses move that stand before a call of `changes`. Without
   // `long_allowed` what may take long is not run.
-  Verdict Run(const Request& request, uint64_t connection, bool long_allowed, CommandThread* thread,
-              CountWalk* walk, Reply* reply, Gate* gate);
+  Verdict Run(const Request& request, const Origin& origin, bool long_allowed,
+              CommandThread* thread, CountWalk* walk, FeedWork* feed_work, Reply* reply,
+              Gate* gate);
 
   // Answers a request with an error, and counts it.
   void Refuse(const Request& request, const Status& status, CommandThread* thread, Reply* reply);
 
   const Limits& limits() const { return engine_->limits(); }
+  Feed& feed() { return feed_; }
 
  private:
   class Call;
@@ -84,6 +95,7 @@ class Commands {
   Logger* const logger_;
   ServerFacts facts_;
   StatsSource stats_;
+  Feed feed_;
 };
 
 }  // namespace entrepot

@@ -95,7 +95,7 @@ class Dispatcher::InlineLane final : public Lane {
         continue;
       }
       const Stop stop = dispatcher_.Run(ahead.subspan(running.first, running.last - running.first),
-                                        message.connection, Code::kOk, /*long_allowed=*/false,
+                                        OriginOf(message), Code::kOk, /*long_allowed=*/false,
                                         &thread_, bodies_[i].get());
       if (stop == Stop::kEnd) {
         Finish(message, bodies_[i].get(), sink, arrived_us);
@@ -123,15 +123,24 @@ class Dispatcher::InlineLane final : public Lane {
     dispatcher_.Enqueue(message, std::move(bodies_[i]), arrived_us);
   }
 
+  static Origin OriginOf(const Inbound& message) {
+    return {message.connection, message.peer, message.address};
+  }
+
   void Finish(const Inbound& message, Body* body, ReplySink* sink, int64_t arrived_us) {
+    if (!body->feed_work.polls.empty()) {
+      Outbound reply{message.connection, std::string(message.address), std::move(body->reply)};
+      return dispatcher_.ParkInFeed(body, std::move(reply), arrived_us);
+    }
     if (body->reply.empty()) return;  // Notifications only.
     if (!dispatcher_.engine_->committer().Passed(body->gate)) {
       Outbound reply{message.connection, std::string(message.address), std::move(body->reply)};
-      if (!dispatcher_.PassOrPark(body->gate, &reply, arrived_us)) return;
+      if (!dispatcher_.PassOrPark(body->gate, &reply, arrived_us, &body->feed_work.watches)) return;
       body->reply = std::move(reply.reply);
     }
     thread_.metrics->latency.Record(static_cast<uint64_t>(MonotonicMicros() - arrived_us));
     sink->Reply(message, &body->reply);
+    dispatcher_.commands_->feed().Activate(body->feed_work.watches);
   }
 
   // The message was over a bound of the transport, or has nothing in it.
@@ -156,7 +165,7 @@ class Dispatcher::InlineLane final : public Lane {
     while (stop == Stop::kNone) {
       requests.clear();
       dispatcher_.ReadAhead(&body, kInlineRequests, &requests);
-      stop = dispatcher_.Run(requests, message.connection, Code::kOverloaded,
+      stop = dispatcher_.Run(requests, OriginOf(message), Code::kOverloaded,
                              /*long_allowed=*/false, &thread_, &body);
     }
     if (!body.reply.empty()) sink->Reply(message, &body.reply);
@@ -177,12 +186,19 @@ Dispatcher::Dispatcher(const Options& options, Engine* engine, Commands* command
 }
 
 Dispatcher::~Dispatcher() {
+  commands_->feed().Stop();
   {
     MutexLock lock(mu_);
     stopping_ = true;
     work_.NotifyAll();
   }
   for (std::thread& worker : workers_) worker.join();
+}
+
+void Dispatcher::SetTransport(Transport* transport) {
+  transport_ = transport;
+  commands_->feed().Start(transport,
+                          [this](std::unique_ptr<WaitingBody> body) { Deliver(std::move(body)); });
 }
 
 std::unique_ptr<MessageHandler::Lane> Dispatcher::NewLane() {
@@ -220,7 +236,7 @@ void Dispatcher::PrefetchEntries(std::span<const Request> ahead) {
   }
 }
 
-Dispatcher::Stop Dispatcher::Run(std::span<const Request> ahead, uint64_t connection, Code refused,
+Dispatcher::Stop Dispatcher::Run(std::span<const Request> ahead, const Origin& origin, Code refused,
                                  bool long_allowed, CommandThread* thread, Body* body) {
   const Limits& limits = commands_->limits();
   for (const Request& request : ahead) {
@@ -233,13 +249,14 @@ Dispatcher::Stop Dispatcher::Run(std::span<const Request> ahead, uint64_t connec
     } else if (request.error == Code::kOk && refused != Code::kOk) {
       commands_->Refuse(request, Status(refused, "too much waits for this peer; it did not run"),
                         thread, &body->reply);
-    } else if (request.error == Code::kOk && body->reply.size() >= limits.reply_bytes) {
+    } else if (request.error == Code::kOk &&
+               body->reply.size() + body->feed_work.bytes >= limits.reply_bytes) {
       commands_->Refuse(request,
                         Status(Code::kOverloaded, "the reply before it is full; it did not run"),
                         thread, &body->reply);
     } else {
-      verdict = commands_->Run(request, connection, long_allowed, thread, &body->walk, &body->reply,
-                               &body->gate);
+      verdict = commands_->Run(request, origin, long_allowed, thread, &body->walk, &body->feed_work,
+                               &body->reply, &body->gate);
     }
     switch (verdict) {
       case Commands::Verdict::kDone:
@@ -309,7 +326,8 @@ Dispatcher::Stop Dispatcher::RunSlice(Job* job, std::vector<Request>* ahead,
     PrefetchEntries(*ahead);
     const bool refused_by_bound = !transport_->TakesMore(job->connection) || TooManyParked();
     const Code refused = refused_by_bound ? Code::kOverloaded : Code::kOk;
-    stop = Run(*ahead, job->connection, refused, /*long_allowed=*/true, thread, job->body.get());
+    const Origin origin{job->connection, job->peer, job->address};
+    stop = Run(*ahead, origin, refused, /*long_allowed=*/true, thread, job->body.get());
   }
   engine_->LeaveTurn(&thread->engine);
   return stop;
@@ -332,15 +350,22 @@ void Dispatcher::Work() {
     }
     const Stop stop = RunSlice(job, &ahead, &thread);
     std::vector<Outbound> ready;
-    if (stop == Stop::kEnd && !job->body->reply.empty()) {
+    if (stop == Stop::kEnd && !job->body->feed_work.polls.empty()) {
+      ParkInFeed(job->body.get(),
+                 {job->connection, std::move(job->address), std::move(job->body->reply)},
+                 job->arrived_us);
+    } else if (stop == Stop::kEnd && !job->body->reply.empty()) {
       Outbound reply{job->connection, std::move(job->address), std::move(job->body->reply)};
-      if (PassOrPark(job->body->gate, &reply, job->arrived_us)) {
+      if (PassOrPark(job->body->gate, &reply, job->arrived_us, &job->body->feed_work.watches)) {
         thread.metrics->latency.Record(static_cast<uint64_t>(MonotonicMicros() - job->arrived_us));
         ready.push_back(std::move(reply));
       }
     }
     // Before the strand is gone: once it is, the peer's next replies may leave from its lane.
-    if (!ready.empty()) transport_->Send(std::move(ready));
+    if (!ready.empty()) {
+      transport_->Send(std::move(ready));
+      commands_->feed().Activate(job->body->feed_work.watches);
+    }
     MutexLock lock(mu_);
     if (stop == Stop::kNoRoom) {
       starved_.push_back(peer);
@@ -369,14 +394,34 @@ void Dispatcher::Work() {
 
 // --- The gate ---------------------------------------------------------------------------------
 
-bool Dispatcher::PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_us) {
+void Dispatcher::ParkInFeed(Body* body, Outbound reply, int64_t arrived_us) {
+  auto waiting = std::make_unique<WaitingBody>();
+  waiting->gate = body->gate;
+  waiting->reply = std::move(reply);
+  waiting->arrived_us = arrived_us;
+  waiting->polls = std::move(body->feed_work.polls);
+  waiting->watches = std::move(body->feed_work.watches);
+  commands_->feed().Park(std::move(waiting));
+}
+
+void Dispatcher::Deliver(std::unique_ptr<WaitingBody> body) {
+  if (!PassOrPark(body->gate, &body->reply, body->arrived_us, &body->watches)) return;
+  std::vector<Outbound> ready;
+  ready.push_back(std::move(body->reply));
+  transport_->Send(std::move(ready));
+  commands_->feed().Activate(body->watches);
+}
+
+bool Dispatcher::PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_us,
+                            std::vector<uint64_t>* watches) {
   const Committer& committer = engine_->committer();
   if (committer.Passed(gate)) return true;
   if (committer.failed()) {
     reply->reply = AsOutcomeUnknown(reply->reply, committer.failure());
     return true;
   }
-  auto parked = std::make_unique<Parked>(Parked{gate, std::move(*reply), arrived_us});
+  auto parked =
+      std::make_unique<Parked>(Parked{gate, std::move(*reply), arrived_us, std::move(*watches)});
   {
     MutexLock lock(parked_mu_);
     parked_count_.fetch_add(1, std::memory_order_relaxed);
@@ -384,6 +429,7 @@ bool Dispatcher::PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_u
     if (parked != nullptr) {
       parked_count_.fetch_sub(1, std::memory_order_relaxed);
       *reply = std::move(parked->reply);
+      *watches = std::move(parked->watches);
       if (!committer.Passed(gate)) {
         reply->reply = AsOutcomeUnknown(reply->reply, committer.failure());
       }
@@ -438,15 +484,19 @@ void Dispatcher::OnProgress() {
     ReleaseLocked(&for_open_record_, failed ? kAll : committer.open_record(), &released);
     ReleaseLocked(&for_open_, failed ? kAll : committer.open(), &released);
   }
+  commands_->feed().Wake();
   std::vector<Outbound> ready;
+  std::vector<uint64_t> watches;
   for (ParkedPointer& parked : released) {
     if (failed && !committer.Passed(parked->gate)) {
       parked->reply.reply = AsOutcomeUnknown(parked->reply.reply, committer.failure());
     }
     ready.push_back(std::move(parked->reply));
+    watches.insert(watches.end(), parked->watches.begin(), parked->watches.end());
   }
   if (!ready.empty()) {
     transport_->Send(std::move(ready));
+    commands_->feed().Activate(watches);
     parked_count_.fetch_sub(released.size(), std::memory_order_release);
   }
   MutexLock lock(mu_);

@@ -49,8 +49,10 @@ class Dispatcher final : public MessageHandler {
   Dispatcher(const Options& options, Engine* engine, Commands* commands, Metrics* metrics);
   ~Dispatcher();
 
-  void SetTransport(Transport* transport) { transport_ = transport; }
+  // Also has the feed begin.
+  void SetTransport(Transport* transport);
   std::unique_ptr<Lane> NewLane() override;
+  void OnPeerGone(uint64_t connection) override { commands_->feed().OnPeerGone(connection); }
 
   // For Engine's progress: releases what was parked, or, when the log has failed, answers it
   // outcome_unknown.
@@ -77,6 +79,7 @@ class Dispatcher final : public MessageHandler {
       end = bytes.data() + bytes.size();
       requests = 0;
       walk = {};
+      feed_work = {};
       reply.Clear();
       gate = {};
     }
@@ -85,6 +88,7 @@ class Dispatcher final : public MessageHandler {
     const char* end = nullptr;
     size_t requests = 0;  // That have run.
     CountWalk walk;
+    FeedWork feed_work;
     Reply reply;
     Gate gate;
   };
@@ -103,6 +107,7 @@ class Dispatcher final : public MessageHandler {
     Gate gate;
     Outbound reply;
     int64_t arrived_us;
+    std::vector<uint64_t> watches;  // To begin behind the reply.
   };
   using ParkedPointer = std::unique_ptr<Parked>;
   template <uint64_t Gate::*kRevision>
@@ -130,7 +135,7 @@ class Dispatcher final : public MessageHandler {
   void PrefetchEntries(std::span<const Request> ahead);
   // Runs the requests that were read ahead; after kSlice, kLong and kNoRoom the decoder stands
   // before the one that is to go on.
-  Stop Run(std::span<const Request> ahead, uint64_t connection, Code refused, bool long_allowed,
+  Stop Run(std::span<const Request> ahead, const Origin& origin, Code refused, bool long_allowed,
            CommandThread* thread, Body* body);
 
   // Hands what is left of `body`, which reads `bytes`, to the workers.
@@ -151,7 +156,12 @@ class Dispatcher final : public MessageHandler {
   void ReleaseLocked(ParkedQueue<kRevision>* queue, uint64_t reached,
                      std::vector<ParkedPointer>* released) REQUIRES(parked_mu_);
   // True: the reply may leave. Else it is parked.
-  bool PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_us);
+  bool PassOrPark(const Gate& gate, Outbound* reply, int64_t arrived_us,
+                  std::vector<uint64_t>* watches);
+  // Has the feed answer what a body that has run is waiting for.
+  void ParkInFeed(Body* body, Outbound reply, int64_t arrived_us);
+  // Takes it back.
+  void Deliver(std::unique_ptr<WaitingBody> body);
 
   // Constant after construction.
   const Options options_;

@@ -151,7 +151,7 @@ void NativeTransport::Send(std::vector<Outbound> replies) {
   for (Outbound& outbound : replies) {
     Reply& reply = outbound.reply;
     const size_t size = reply.size();
-    if (size <= kCopiedReplyBytes) {
+    if (size <= kCopiedReplyBytes && !outbound.counted) {
       SendReply(outbound.connection, outbound.address, reply);
       continue;
     }
@@ -168,6 +168,14 @@ void NativeTransport::Send(std::vector<Outbound> replies) {
     lent.release();
     server_.Send(outbound.connection, outbound.address, {&body, 1});
   }
+}
+
+size_t NativeTransport::WaitingOutput(uint64_t connection) const {
+  return account_.Waiting(connection);
+}
+
+void NativeTransport::OnClosed(zmtp::ConnectionHandle connection, zmtp::Event) {
+  handler_->OnPeerGone(connection);
 }
 
 bool NativeTransport::TakesMore(uint64_t connection) const {

@@ -38,6 +38,7 @@ class NativeTransport final : public Transport, private zmtp::Handler {
 
   void Send(std::vector<Outbound> replies) override;
   bool TakesMore(uint64_t connection) const override;
+  size_t WaitingOutput(uint64_t connection) const override;
   const std::vector<std::string>& endpoints() const override { return endpoints_; }
   void StopReading() override;
   void Stop() override;
@@ -55,6 +56,7 @@ class NativeTransport final : public Transport, private zmtp::Handler {
   void OnThreadStarted(uint32_t io_thread) override;
   void OnThreadStopping(uint32_t io_thread) override;
   void OnMessages(uint32_t io_thread, std::span<const zmtp::Message> messages) override;
+  void OnClosed(zmtp::ConnectionHandle connection, zmtp::Event reason) override;
   void OnRefused(zmtp::Event reason, std::string_view address, uint64_t suppressed) override;
 
   // Of one io thread, used by it only.

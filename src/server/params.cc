@@ -34,6 +34,10 @@ enum Option : uint32_t {
   kOrder = 1 << 17,
   kQuery = 1 << 18,
   kSession = 1 << 19,
+  kSince = 1 << 20,
+  kSnapshot = 1 << 21,
+  kCredit = 1 << 22,
+  kWait = 1 << 23,
 };
 
 uint32_t OptionsOf(Method method) {
@@ -64,6 +68,10 @@ uint32_t OptionsOf(Method method) {
       return kKeyPrefix | kQuery | kAck;
     case Method::kDeletePrefix:
       return kLimit | kAck | kOnce;
+    case Method::kWatch:
+      return kKeyPrefix | kQuery | kSince | kSnapshot | kValues | kCredit;
+    case Method::kChanges:
+      return kKeyPrefix | kLimit | kWait | kValues;
     default:
       return 0;
   }
@@ -94,6 +102,10 @@ constexpr OptionName kOptionNames[] = {
     {"order", kOrder},
     {"query", kQuery},
     {"session", kSession},
+    {"since", kSince},
+    {"snapshot", kSnapshot},
+    {"credit", kCredit},
+    {"wait_ms", kWait},
 };
 
 Status Invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
@@ -202,6 +214,14 @@ Status ReadOption(Option option, std::string_view name, std::string_view encoded
       return ReadBool(name, token, &options->values);
     case kSession:
       return ReadBool(name, token, &options->session);
+    case kSnapshot:
+      return ReadBool(name, token, &options->snapshot);
+    case kCredit:
+      return ReadInteger(name, token, 0, &options->credit);
+    case kWait:
+      return ReadInteger(name, token, 0, &options->wait_ms);
+    case kSince:
+      return ReadHistoryToken(encoded, &options->since.emplace());
     case kInitial:
       return number(&options->initial);
     case kMin:
@@ -429,12 +449,37 @@ Status ReadOptions(Method method, std::string_view encoded, ParamOptions* option
       // For a query nil would be a scalar; as an option's value it is none.
       return Invalid(fmt::format("the option {} is nil", known->name));
     }
-    if (head.type == Token::kFalse) continue;
+    if (head.type == Token::kFalse) {
+      // As if left out; but watchers get values unless they ask for none.
+      options->no_values |= known->option == kValues;
+      continue;
+    }
     if (Status status = ReadOption(known->option, known->name, value, head, options);
         !status.ok()) {
       return status;
     }
   }
+  return Status();
+}
+
+Status ReadCount(std::string_view name, std::string_view encoded, uint64_t* to) {
+  Token token;
+  std::optional<uint64_t> number;
+  CHECK(MsgpackReader(encoded).Next(&token));
+  Status status = ReadInteger(name, token, 0, &number);
+  if (status.ok()) *to = *number;
+  return status;
+}
+
+Status ReadHistoryToken(std::string_view encoded, HistoryToken* to) {
+  MsgpackReader reader(encoded);
+  Token array, history, revision;
+  if (!reader.Next(&array) || array.type != Token::kArray || array.count != 2 ||
+      !reader.Next(&history) || history.type != Token::kString || !reader.Next(&revision) ||
+      revision.type != Token::kUnsigned || revision.number > kIntegerMax) {
+    return Invalid("a position in the history is to be [history, revision]");
+  }
+  *to = {history.bytes, revision.number};
   return Status();
 }
 

@@ -27,11 +27,20 @@ namespace entrepot {
 // When an answer may leave.
 enum class Acknowledge : uint8_t { kDefault, kApplied, kDurable };
 
+// A position in the sequence of revisions. Views the request.
+struct HistoryToken {
+  std::string_view history;
+  uint64_t revision = 0;
+};
+
 // Every option of every method.
 struct ParamOptions {
   std::optional<uint64_t> ttl_ms, expires_at_ms, if_version, unless_version, limit;
   bool keep_ttl = false, if_absent = false, if_present = false, previous = false, values = false;
   bool session = false;
+  std::optional<HistoryToken> since;
+  std::optional<uint64_t> credit, wait_ms;
+  bool snapshot = false, no_values = false;
   Acknowledge ack = Acknowledge::kDefault;
   std::optional<Once> once;
   std::optional<Number> initial, min, max;
@@ -45,6 +54,11 @@ std::string Quoted(std::string_view text);
 
 // Reads the map of options `encoded` of `method`; empty: there are none. kInvalidArgument.
 Status ReadOptions(Method method, std::string_view encoded, ParamOptions* options);
+
+// Reads [history, revision]. kInvalidArgument.
+Status ReadHistoryToken(std::string_view encoded, HistoryToken* to);
+// Reads an integer from 0 to 2^53 - 1. kInvalidArgument.
+Status ReadCount(std::string_view name, std::string_view encoded, uint64_t* to);
 
 // Whether there are `required` to `required` + 1 params, the last one being the options; those are
 // read. For methods that take options. kInvalidArgument.

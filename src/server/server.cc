@@ -102,6 +102,9 @@ class Server::Parts {
       logger_.Warning("stopping with requests unanswered: they took longer than {} s",
                       kDrainMs / 1000);
     }
+    // What waits for changes is answered now.
+    commands_.feed().Stop();
+    dispatcher_->Drain(kDrainMs);
     transport_->Stop();
     if (data_ == nullptr) return;
     data_->StopSnapshots();
@@ -155,6 +158,10 @@ class Server::Parts {
     add("peers_waiting", gauges.strands);
     add("input_waiting_bytes", gauges.waiting_bytes);
     add("replies_parked", gauges.parked);
+    const Feed::Gauges feed = commands_.feed().gauges();
+    add("watches", feed.watches);
+    add("changes_waiting", feed.polls);
+    add("watches_behind", feed.behind);
     add("ready", engine_->ready() ? 1 : 0);
     if (data_ != nullptr) {
       add("recovered_items", data_->recovered());

@@ -38,6 +38,7 @@ struct Outbound {
   uint64_t connection = 0;
   std::string address;
   Reply reply;
+  bool counted = false;  // Counts for WaitingOutput() however small it is, where that can be known.
 };
 
 // Takes one number of `stats`.
@@ -53,6 +54,9 @@ class Transport {
   // False: so much waits for this connection to take it that nothing more is to be run for it. Any
   // thread; see also ReplySink::TakesMore().
   virtual bool TakesMore(uint64_t connection) const = 0;
+
+  // Bytes that were sent to the connection and have not left, about. Any thread.
+  virtual size_t WaitingOutput(uint64_t connection) const = 0;
 
   // The endpoints listened on, with the ports that were picked. Any thread, after the start.
   virtual const std::vector<std::string>& endpoints() const = 0;
@@ -89,6 +93,9 @@ class MessageHandler {
     virtual void Handle(std::span<const Inbound> messages, ReplySink* sink) = 0;
   };
   virtual std::unique_ptr<Lane> NewLane() = 0;
+
+  // The connection has gone, as far as the transport can tell. Any thread, any number of times.
+  virtual void OnPeerGone(uint64_t connection) = 0;
 
  protected:
   ~MessageHandler() = default;

@@ -82,7 +82,7 @@ Status CheckIpcIsFree(const std::string& endpoint) {
 
 class ZmqTransport::Loop final : public MessageHandler::ReplySink {
  public:
-  explicit Loop(MessageHandler* handler) : lane_(handler->NewLane()) {}
+  explicit Loop(MessageHandler* handler) : handler_(*handler), lane_(handler->NewLane()) {}
 
   ~Loop() {
     if (thread_.joinable()) Stop();
@@ -153,6 +153,7 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   }
 
   bool TakesMore(uint64_t connection) const { return account_.TakesMore(connection); }
+  size_t WaitingOutput(uint64_t connection) const { return account_.Waiting(connection); }
 
   void StopReading() {
     stop_reading_.store(true, std::memory_order_relaxed);
@@ -403,18 +404,18 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
       // Behind what stands there already.
       if (stuck != stuck_.end()) return Keep(connection, address, std::move(body));
     }
-    if (!TrySend(address, &body)) Keep(connection, address, std::move(body));
+    if (!TrySend(connection, address, &body)) Keep(connection, address, std::move(body));
   }
 
   // False: the peer has no room. Otherwise the message has been taken care of.
-  bool TrySend(std::string_view address, zmq::message_t* body) {
+  bool TrySend(uint64_t connection, std::string_view address, zmq::message_t* body) {
     const size_t size = body->size();
     for (bool first = true; !address.empty(); first = false) {
       const std::string_view bytes = Address::Take(&address);
       zmq::message_t frame(bytes.data(), bytes.size());
       if (zmq_msg_send(frame.handle(), socket_.handle(), ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0) continue;
       if (first && errno == EAGAIN) return false;
-      // EHOSTUNREACH: the peer is gone.
+      if (first && errno == EHOSTUNREACH) handler_.OnPeerGone(connection);
       Count(&dropped_replies_, 1);
       body->rebuild();
       return true;
@@ -445,7 +446,7 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
     last_resend_us_ = now_us;
     for (auto at = stuck_.begin(); at != stuck_.end();) {
       std::deque<Stuck>& queue = at->second;
-      while (!queue.empty() && TrySend(queue.front().address, &queue.front().body)) {
+      while (!queue.empty() && TrySend(at->first, queue.front().address, &queue.front().body)) {
         queue.pop_front();
       }
       at = queue.empty() ? stuck_.erase(at) : std::next(at);
@@ -453,6 +454,7 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   }
 
   // Constant after Start().
+  MessageHandler& handler_;
   const HashSecret secret_{RandomUint64(), RandomUint64()};
   std::optional<zmq::context_t> own_context_;
   int wake_ = -1;
@@ -498,6 +500,9 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::Start(const Options& options
 
 void ZmqTransport::Send(std::vector<Outbound> replies) { loop_->Send(std::move(replies)); }
 bool ZmqTransport::TakesMore(uint64_t connection) const { return loop_->TakesMore(connection); }
+size_t ZmqTransport::WaitingOutput(uint64_t connection) const {
+  return loop_->WaitingOutput(connection);
+}
 void ZmqTransport::StopReading() { loop_->StopReading(); }
 void ZmqTransport::Stop() { loop_->Stop(); }
 void ZmqTransport::AddStats(const StatAdder& add) const { loop_->AddStats(add); }

@@ -45,6 +45,7 @@ class ZmqTransport final : public Transport {
 
   void Send(std::vector<Outbound> replies) override;
   bool TakesMore(uint64_t connection) const override;
+  size_t WaitingOutput(uint64_t connection) const override;
   const std::vector<std::string>& endpoints() const override { return endpoints_; }
   void StopReading() override;
   void Stop() override;

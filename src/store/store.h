@@ -67,6 +67,19 @@ class Store {
     stripe.ForEach(function);
   }
 
+  // The same; then calls `end`, below the lock still.
+  template <typename Function, typename End>
+  void ForEachAt(uint32_t number, Function function, End end) {
+    Stripe& stripe = stripes_[number];
+    SpinLock lock(stripe.mu, LockRank::kStripe, number);
+    stripe.ForEach(function);
+    end();
+  }
+  // The stripe that a hash belongs to; stripes follow the order of hashes.
+  uint32_t StripeNumber(uint64_t hash) const {
+    return static_cast<uint32_t>(hash >> 32) >> (32 - stripe_bits_);
+  }
+
   OrderedIndex& by_value() { return by_value_; }
   OrderedIndex& by_key() { return by_key_; }
   // Builds `index`, one of the two, while others write. Once, by one thread.
@@ -89,9 +102,6 @@ class Store {
 
  private:
   const Stripe& StripeOf(uint64_t hash) const { return stripes_[StripeNumber(hash)]; }
-  uint32_t StripeNumber(uint64_t hash) const {
-    return static_cast<uint32_t>(hash >> 32) >> (32 - stripe_bits_);
-  }
   static constexpr uint8_t kByValueBit = 1;
   static constexpr uint8_t kByKeyBit = 2;
 

@@ -41,6 +41,7 @@ class Mailbox final : public Transport, public MessageHandler::ReplySink {
   void SetTakesMore(bool takes_more) { takes_more_ = takes_more; }
   bool TakesMore(uint64_t) const override { return takes_more_; }
   bool TakesMore(const Inbound&) const override { return takes_more_; }
+  size_t WaitingOutput(uint64_t) const override { return 0; }
 
   const std::vector<std::string>& endpoints() const override { return endpoints_; }
   void StopReading() override {}
