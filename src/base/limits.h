@@ -89,8 +89,13 @@ inline constexpr size_t kFeedSliceBytes = size_t{256} << 10;
 inline constexpr size_t kLogReadersMax = 8;
 inline constexpr size_t kWatchesOfConnection = 1000;  // A watch costs some hundred bytes,
 inline constexpr size_t kWatchesMax = 100'000;        // and a look at each turn of the feed.
-inline constexpr size_t kPollsOfBody = 16;            // Calls of `changes` that may wait together.
-inline constexpr size_t kPollsMax = 100'000;          // Bodies with such calls, in all.
+// Entries that were read for watches and wait for the gate, in all: then others wait to be read.
+inline constexpr size_t kFeedPagesBytesMax = size_t{16} << 20;
+inline constexpr size_t kPollsOfBody = 16;  // Calls of `changes` that may wait together.
+inline constexpr size_t kPollsOfConnection = 1000;  // Bodies with such calls: of a proxy's peers,
+inline constexpr size_t kPollsMax = 100'000;        // and in all.
+// Answers in front of calls that still wait, in all: above it nothing waits any longer.
+inline constexpr size_t kPollsBytesMax = size_t{64} << 20;
 inline constexpr uint64_t kChangesLimitDefault = 1000;  // Events of one answer to `changes`.
 inline constexpr uint64_t kChangesLimitMax = 10'000;    // The same.
 inline constexpr uint64_t kChangesWaitMsMax = 60'000;   // Longer than a proxy's usual patience.

@@ -71,12 +71,12 @@ void Pack(ByteBuffer* out, const Fields& fields) {
 }  // namespace
 
 void PackEvent(ByteBuffer* out, const EventFilter& filter, const Change& change, uint64_t version,
-               MatchesNow matches_now) {
+               MatchedNot matched_not) {
   bool left = false;
   if (filter.query) {
     left = change.op == ChangeOp::kDelete ||
            (change.op == ChangeOp::kSet ? !filter.query->Matches(change.value)
-                                        : !matches_now(change.key, *filter.query));
+                                        : matched_not(change.key, version, *filter.query));
   }
   const bool told = filter.values && !left && change.op == ChangeOp::kSet;
   Pack(out, {.key = change.key,
@@ -100,19 +100,25 @@ void PackSnapshotEvent(ByteBuffer* out, const EventFilter& filter, const Entry& 
              .snapshot = true});
 }
 
-uint32_t PackEvents(ByteBuffer* out, const EventFilter& filter, const Record& record,
-                    absl::FunctionRef<bool(std::string_view key)> wants, MatchesNow matches_now) {
+void ForEachChange(const Record& record, absl::FunctionRef<void(const Change&)> visit) {
   std::string_view payload = record.payload;
   RetryOutcome outcome;
   bool present = false;
   CHECK(TakeOutcome(&payload, &outcome, &present));
-  uint32_t count = 0;
   for (Change change; !payload.empty();) {
     CHECK(TakeChange(&payload, &change));
-    if (!filter.WantsKey(change.key) || !wants(change.key)) continue;
-    PackEvent(out, filter, change, record.revision, matches_now);
-    ++count;
+    visit(change);
   }
+}
+
+uint32_t PackEvents(ByteBuffer* out, const EventFilter& filter, const Record& record,
+                    absl::FunctionRef<bool(std::string_view key)> wants, MatchedNot matched_not) {
+  uint32_t count = 0;
+  ForEachChange(record, [&](const Change& change) {
+    if (!filter.WantsKey(change.key) || !wants(change.key)) return;
+    PackEvent(out, filter, change, record.revision, matched_not);
+    ++count;
+  });
   return count;
 }
 

@@ -30,18 +30,22 @@ struct EventFilter {
   bool WantsKey(std::string_view key) const { return key.starts_with(key_prefix); }
 };
 
-// What a touch does not say: whether the value that the key has matches the query.
-using MatchesNow = absl::FunctionRef<bool(std::string_view key, const Query& query)>;
+// What a touch does not say: whether the key has, at `version`, a value that the query does not
+// match. False where that cannot be known any more.
+using MatchedNot =
+    absl::FunctionRef<bool(std::string_view key, uint64_t version, const Query& query)>;
 
 // Appends the event of one change.
 void PackEvent(ByteBuffer* out, const EventFilter& filter, const Change& change, uint64_t version,
-               MatchesNow matches_now);
+               MatchedNot matched_not);
 // Appends an entry that was there when the watch began.
 void PackSnapshotEvent(ByteBuffer* out, const EventFilter& filter, const Entry& entry);
 
-// Appends the events of one record whose keys `filter` and `wants` want; returns how many. A record
-// that cannot be read is a defect of who wrote it.
+// Calls `visit` for each change of a record. One that cannot be read is a defect of who wrote it.
+void ForEachChange(const Record& record, absl::FunctionRef<void(const Change&)> visit);
+
+// Appends the events of one record whose keys `filter` and `wants` want; returns how many.
 uint32_t PackEvents(ByteBuffer* out, const EventFilter& filter, const Record& record,
-                    absl::FunctionRef<bool(std::string_view key)> wants, MatchesNow matches_now);
+                    absl::FunctionRef<bool(std::string_view key)> wants, MatchedNot matched_not);
 
 }  // namespace entrepot

@@ -17,12 +17,12 @@ Watch::Watch(uint64_t id, Options options, const Ring* ring, Log* log, Store* st
   if (options.snapshot) walk_.emplace(store);
 }
 
-bool Watch::MatchesNow(std::string_view key, const Query& query) {
-  bool matches = false;
+bool Watch::MatchedNot(std::string_view key, uint64_t version, const Query& query) {
+  bool matched_not = false;
   store_.Read(store_.Hash(key), key, [&](const Entry* entry, uint64_t) {
-    matches = entry != nullptr && query.Matches(entry->value());
+    matched_not = entry != nullptr && entry->version() == version && !query.Matches(entry->value());
   });
-  return matches;
+  return matched_not;
 }
 
 Result<bool> Watch::ReadThrough(uint64_t through, const Server& server) {
@@ -32,9 +32,10 @@ Result<bool> Watch::ReadThrough(uint64_t through, const Server& server) {
     const auto wants = [&](std::string_view key) {
       return !walk_ || !walk_->Covers(key, record.revision);
     };
-    const uint32_t count = PackEvents(
-        &events_, filter_, record, wants,
-        [this](std::string_view key, const Query& query) { return MatchesNow(key, query); });
+    const auto matched_not = [this](std::string_view key, uint64_t version, const Query& query) {
+      return MatchedNot(key, version, query);
+    };
+    const uint32_t count = PackEvents(&events_, filter_, record, wants, matched_not);
     event_count_ += count;
     if (counts_credit_) credit_.fetch_sub(count);
     return HasCredit() && events_.size() < kFeedSliceBytes;
@@ -46,6 +47,7 @@ Result<bool> Watch::ReadThrough(uint64_t through, const Server& server) {
 
 Result<bool> Watch::AdvanceWalk(const Server& server) {
   if (!walk_->HasPage()) {
+    if (starved_) return true;
     walk_->ReadPage(server.participant, filter_, server.now_ms, server.last_revision);
   }
   if (reader_.position() < walk_->page_begin()) {
@@ -73,12 +75,19 @@ Result<bool> Watch::AdvanceWalk(const Server& server) {
 
 Result<Watch::Progress> Watch::Advance(const Server& server, ByteBuffer* message) {
   const bool had_walk = walk_.has_value();
+  if (HasCredit()) starved_ = false;
   const Result<bool> end = had_walk ? AdvanceWalk(server) : ReadThrough(UINT64_MAX, server);
   if (!end.ok()) return end.status();
   // A walk that is over has told the store at the position where it ended, no more.
   if (!synced_ && !walk_ && (had_walk || *end)) sync_due_ = true;
   if (event_count_ > 0 || sync_due_) Pack(message, nullptr);
-  if (!HasCredit()) return Progress::kIdle;
+  if (!HasCredit()) {
+    if (walk_ && !walk_->AllTaken()) {
+      starved_ = true;
+      walk_->Cut();
+    }
+    return Progress::kIdle;
+  }
   if (!server.may_read_log && !reader_.InRing()) return Progress::kBehind;
   return *end ? Progress::kIdle : Progress::kMore;
 }
@@ -102,7 +111,8 @@ void Watch::Pack(ByteBuffer* message, const Status* error) {
   }
   if (sync_due_) synced_ = true;
   sync_due_ = false;
-  events_.Clear();
+  // Most watches have nothing to tell most of the time.
+  events_ = ByteBuffer();
   event_count_ = 0;
 }
 

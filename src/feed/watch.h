@@ -67,6 +67,15 @@ class Watch {
   // Errors: kHistoryLost; those of the log. After one the watch is over.
   Result<Progress> Advance(const Server& server, ByteBuffer* message);
 
+  // Memory of what was read ahead.
+  size_t page_bytes() const { return walk_ ? walk_->page_bytes() : 0; }
+  // Whether the next Advance() reads ahead.
+  bool WantsPage() const { return walk_ && !walk_->HasPage(); }
+  // It may be long until the next Advance(): forgets what was read ahead.
+  void Rest() {
+    if (walk_) walk_->Cut();
+  }
+
   // Appends a notification without events.
   void PackProgress(ByteBuffer* message) { Pack(message, nullptr); }
   // Appends the last one, which says why it is over.
@@ -77,7 +86,9 @@ class Watch {
   // Reads changes up to `through`; at the end of it, true.
   Result<bool> ReadThrough(uint64_t through, const Server& server);
   Result<bool> AdvanceWalk(const Server& server);
-  bool MatchesNow(std::string_view key, const Query& query);
+  // A touch tells no value; the entry has it, unless it has changed since. Then a touch is told
+  // whatever its value was: it changes nothing about which keys match.
+  bool MatchedNot(std::string_view key, uint64_t version, const Query& query);
   void Pack(ByteBuffer* message, const Status* error);
 
   // Constant after construction.
@@ -92,6 +103,7 @@ class Watch {
   // Of who owns it.
   ChangeReader reader_;
   std::optional<SnapshotWalk> walk_;
+  bool starved_ = false;      // There is something of the walk to tell, and no credit for it.
   bool synced_ = false;       // Has been told.
   bool sync_due_ = false;     // Is to be told with the next message.
   ByteBuffer events_;         // Of the next message,

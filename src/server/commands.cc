@@ -797,7 +797,7 @@ class Commands::Call {
     }
     if (Status status = CheckToken(token); !status.ok()) return status;
     if (request_.notification) return Status();
-    if (feed_work_->polls.size() == kPollsOfBody || !commands_.feed_.MayPark()) {
+    if (feed_work_->polls.size() == kPollsOfBody || !commands_.feed_.MayPark(origin_.connection)) {
       return Status(Code::kOverloaded, fmt::format("too many calls of changes wait; a body may "
                                                    "have {}",
                                                    kPollsOfBody));

@@ -67,8 +67,9 @@ std::vector<Option> MakeOptionTable() {
   return {
       ListOption("listen", FIELD(options.listen), CheckEndpoint, "ENDPOINT",
                  "Where requests arrive: tcp://HOST:PORT (port 0 takes a free one), ipc://PATH."),
-      TextOption("feed", FIELD(options.feed), Only("off", "this server publishes no feed"), "off",
-                 "Where changes are published."),
+      TextOption("feed", FIELD(options.feed), CheckFeed, "ENDPOINT|auto|off",
+                 "Where changes are published to SUB sockets; auto is the port after that of the "
+                 "first listener at a loopback address."),
       TextOption("admin", FIELD(options.admin), Only("off", "this server has no such endpoint"),
                  "off", "Where operators look, by HTTP."),
       TextOption(
@@ -340,13 +341,16 @@ std::string TomlValue(const Option& option, const Texts& texts) {
 
 Status CheckListeners(const Options& options) {
   if (options.insecure) return Status();
+  const auto check = [](std::string_view option, const std::string& endpoint) {
+    if (IsLocalEndpoint(endpoint)) return Status();
+    return Invalid(option, fmt::format("other machines reach {}, and there is no access control "
+                                       "yet; --insecure allows it",
+                                       endpoint));
+  };
   for (const std::string& endpoint : options.listen) {
-    if (IsLocalEndpoint(endpoint)) continue;
-    return Invalid("listen", fmt::format("other machines reach {}, and there is no access control "
-                                         "yet; --insecure allows it",
-                                         endpoint));
+    if (Status status = check("listen", endpoint); !status.ok()) return status;
   }
-  return Status();
+  return check("feed", options.feed);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ inline constexpr uint32_t kWorkersMax = 256;  // Threads; far more than machines
 // What a server needs to know.
 struct Options {
   std::vector<std::string> listen = {"tcp://127.0.0.1:5555"};
-  std::string feed = "off";     // The change feed's endpoint.
+  std::string feed = "auto";    // The change feed's endpoint; see FeedEndpoint().
   std::string admin = "off";    // The HTTP endpoint for operators.
   std::string data = "none";    // The data folder; `none` keeps the data in memory only.
   std::string sync = "always";  // When the log is synced; see ReadSyncPolicy().

@@ -53,6 +53,7 @@ class Dispatcher final : public MessageHandler {
   void SetTransport(Transport* transport);
   std::unique_ptr<Lane> NewLane() override;
   void OnPeerGone(uint64_t connection) override { commands_->feed().OnPeerGone(connection); }
+  void OnSubscriber() override { commands_->feed().OnSubscriber(); }
 
   // For Engine's progress: releases what was parked, or, when the log has failed, answers it
   // outcome_unknown.

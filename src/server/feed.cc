@@ -56,7 +56,8 @@ struct Feed::Thread {
   const bool reads_log;
   bool stopping = false;
   Served served;
-  Served leaving;  // For the other thread.
+  Served leaving;         // For the other thread.
+  size_t page_bytes = 0;  // Read ahead for those served.
   std::vector<Outbound> batch;
   size_t batch_bytes = 0;
 };
@@ -90,9 +91,14 @@ void Feed::Stop() {
 
 void Feed::Wake() {
   if (watch_count_.load(std::memory_order_relaxed) == 0 &&
-      parked_.load(std::memory_order_relaxed) == 0) {
+      parked_.load(std::memory_order_relaxed) == 0 &&
+      !publishing_.load(std::memory_order_relaxed)) {
     return;
   }
+  WakeRing();
+}
+
+void Feed::WakeRing() {
   MutexLock lock(mu_);
   woken_ = true;
   ring_wake_.NotifyOne();
@@ -193,7 +199,8 @@ void Feed::Forget(const Watcher& watcher) {
 
 Feed::Gauges Feed::gauges() const {
   return {watch_count_.load(std::memory_order_relaxed), parked_.load(std::memory_order_relaxed),
-          behind_count_.load(std::memory_order_relaxed)};
+          behind_count_.load(std::memory_order_relaxed), published_.load(std::memory_order_relaxed),
+          skipped_.load(std::memory_order_relaxed)};
 }
 
 // --- Calls of `changes` -----------------------------------------------------------------------
@@ -211,10 +218,44 @@ std::unique_ptr<Poll> Feed::NewPoll(uint32_t msgid, uint64_t after) {
            .events = {}});
 }
 
+size_t WaitingBody::Bytes() const {
+  size_t bytes = front.size() + reply.reply.size();
+  for (size_t i = answered; i < polls.size(); ++i) {
+    bytes += polls[i]->before.size() + polls[i]->events.size();
+  }
+  return bytes;
+}
+
+bool Feed::MayPark(uint64_t connection) const {
+  if (parked_.load(std::memory_order_relaxed) >= kPollsMax) return false;
+  MutexLock lock(mu_);
+  const auto parked = parked_of_.find(connection);
+  return parked == parked_of_.end() || parked->second < kPollsOfConnection;
+}
+
+void Feed::CountBytes(WaitingBody* body, size_t bytes) {
+  parked_bytes_.fetch_add(bytes - body->counted_bytes, std::memory_order_relaxed);
+  body->counted_bytes = bytes;
+}
+
+void Feed::HandBack(BodyPointer body) {
+  CountBytes(body.get(), 0);
+  {
+    MutexLock lock(mu_);
+    const auto parked = parked_of_.find(body->reply.connection);
+    if (--parked->second == 0) parked_of_.erase(parked);
+  }
+  deliver_(std::move(body));
+  parked_.fetch_sub(1, std::memory_order_relaxed);
+  engine_.committer().Unfollow();
+}
+
 void Feed::Park(std::unique_ptr<WaitingBody> body) {
   parked_.fetch_add(1, std::memory_order_relaxed);
+  CountBytes(body.get(), body->Bytes());
   engine_.committer().Follow();
   MutexLock lock(mu_);
+  ++parked_of_[body->reply.connection];
   for_ring_.bodies.push_back(std::move(body));
   woken_ = true;
   ring_wake_.NotifyOne();
@@ -243,7 +284,7 @@ Feed::Turn Feed::ServeBody(Thread* thread, WaitingBody* body) {
     if (thread->reads_log == poll.reader.InRing() && !thread->stopping) return Turn::kElsewhere;
     const auto full = [&] { return poll.count >= poll.limit || poll.events.size() >= kPageBytes; };
     const auto all = [](std::string_view) { return true; };
-    const auto none = [](std::string_view, const Query&) { return false; };
+    const auto none = [](std::string_view, uint64_t, const Query&) { return false; };
     const Result<Ring::Outcome> outcome =
         poll.reader.Read(UINT64_MAX, kFeedSliceBytes, [&](const Record& record) {
           poll.count += PackEvents(&poll.events, poll.filter, record, all, none);
@@ -251,7 +292,8 @@ Feed::Turn Feed::ServeBody(Thread* thread, WaitingBody* body) {
         });
     if (outcome.ok() && !full() && !thread->stopping) {
       if (*outcome == Ring::Outcome::kMore) return Turn::kMore;
-      const bool due = poll.count > 0 || MonotonicMicros() >= poll.until_us;
+      const bool due = poll.count > 0 || MonotonicMicros() >= poll.until_us ||
+                       parked_bytes_.load(std::memory_order_relaxed) > kPollsBytesMax;
       if (!due || poll.reader.position() < poll.must_see) return Turn::kIdle;
     }
     Answer(&poll, &body->front, outcome.status());
@@ -286,13 +328,19 @@ Feed::Turn Feed::ServeWatcher(Thread* thread, Watcher* watcher) {
   const Watch::Server server{&thread->participant, engine_.NowMs(), last_revision,
                              thread->reads_log};
   for (int messages = 0; messages < kMessagesOfTurn; ++messages) {
-    if (transport_->WaitingOutput(watcher->connection) >= kOutputBytesOfPeer) {
+    Watch& watch = watcher->watch;
+    if (!transport_->TakesEvents(watcher->connection)) {
+      thread->page_bytes -= watch.page_bytes();
+      watch.Rest();
       return Turn::kStalled;
     }
+    if (watch.WantsPage() && thread->page_bytes >= kFeedPagesBytesMax) return Turn::kStalled;
+    thread->page_bytes -= watch.page_bytes();
     ByteBuffer message;
-    const Result<Watch::Progress> progress = watcher->watch.Advance(server, &message);
+    const Result<Watch::Progress> progress = watch.Advance(server, &message);
+    thread->page_bytes += watch.page_bytes();
     if (!progress.ok()) {
-      watcher->watch.PackEnd(&message, progress.status());
+      watch.PackEnd(&message, progress.status());
       Tell(thread, *watcher, std::move(message));
       Forget(*watcher);
       return Turn::kOver;
@@ -300,7 +348,7 @@ Feed::Turn Feed::ServeWatcher(Thread* thread, Watcher* watcher) {
     const int64_t now_us = MonotonicMicros();
     const bool quiet = now_us - watcher->last_told_us >= kFeedProgressMs * 1000;
     if (message.empty() && quiet && *progress == Watch::Progress::kIdle) {
-      watcher->watch.PackProgress(&message);
+      watch.PackProgress(&message);
     }
     if (!message.empty()) {
       watcher->last_told_us = now_us;
@@ -309,14 +357,42 @@ Feed::Turn Feed::ServeWatcher(Thread* thread, Watcher* watcher) {
     if (*progress == Watch::Progress::kIdle) return Turn::kIdle;
     if (*progress == Watch::Progress::kBehind) return Turn::kElsewhere;
     // Caught up: the other thread goes on with it.
-    if (thread->reads_log && watcher->watch.InRing()) return Turn::kElsewhere;
+    if (thread->reads_log && watch.InRing()) return Turn::kElsewhere;
   }
   return Turn::kMore;
+}
+
+int64_t Feed::ServeSubscribers() {
+  const int64_t now_us = MonotonicMicros();
+  const bool publish = transport_->HasSubscribers();
+  if (publish != publishing_.load(std::memory_order_relaxed)) {
+    publishing_.store(publish, std::memory_order_relaxed);
+    if (publish) {
+      publisher_.Begin(engine_.committer().open());
+      engine_.committer().Follow();
+      last_heartbeat_us_ = now_us;
+    } else {
+      engine_.committer().Unfollow();
+    }
+  }
+  if (!publish) return INT64_MAX;
+  if (!transport_->TakesPublications()) return now_us + kResendPeriodMs * 1000;
+  Publications publications;
+  const bool more = publisher_.Advance(&publications);
+  if (now_us >= last_heartbeat_us_ + kFeedProgressMs * 1000) {
+    publisher_.AddHeartbeat(engine_.history(), &publications);
+    last_heartbeat_us_ = now_us;
+  }
+  published_.fetch_add(publications.count(), std::memory_order_relaxed);
+  skipped_.store(publisher_.skipped(), std::memory_order_relaxed);
+  if (!publications.empty()) transport_->Publish(std::move(publications));
+  return more ? now_us : last_heartbeat_us_ + kFeedProgressMs * 1000;
 }
 
 int64_t Feed::ServeAll(Thread* thread) {
   const int64_t begin_us = MonotonicMicros();
   int64_t next_us = begin_us + kIdleUs;
+  if (!thread->reads_log) next_us = std::min(next_us, ServeSubscribers());
   // Whether it stays with this thread, to be served again at `due_us` at the latest.
   const auto stays = [&](Turn turn, int64_t due_us) {
     if (turn == Turn::kOver || turn == Turn::kElsewhere) return false;
@@ -332,19 +408,19 @@ int64_t Feed::ServeAll(Thread* thread) {
   };
   std::erase_if(thread->served.watchers, [&](WatcherPointer& watcher) {
     const Turn turn = with_log(ServeWatcher(thread, watcher.get()));
+    if (stays(turn, watcher->last_told_us + kFeedProgressMs * 1000)) return false;
+    thread->page_bytes -= watcher->watch.page_bytes();
+    watcher->watch.Rest();
     if (turn == Turn::kElsewhere) thread->leaving.watchers.push_back(watcher);
-    return !stays(turn, watcher->last_told_us + kFeedProgressMs * 1000);
+    return true;
   });
   std::erase_if(thread->served.bodies, [&](BodyPointer& body) {
     const Turn turn = with_log(ServeBody(thread, body.get()));
+    CountBytes(body.get(), body->Bytes());
     const int64_t until_us =
         turn == Turn::kIdle ? body->polls[body->answered]->until_us : INT64_MAX;
     if (turn == Turn::kElsewhere) thread->leaving.bodies.push_back(std::move(body));
-    if (turn == Turn::kOver) {
-      deliver_(std::move(body));
-      parked_.fetch_sub(1, std::memory_order_relaxed);
-      engine_.committer().Unfollow();
-    }
+    if (turn == Turn::kOver) HandBack(std::move(body));
     return !stays(turn, until_us);
   });
   Send(thread);

@@ -10,6 +10,8 @@
 // it has caught up or takes no more: so a slow watcher costs the others nothing. A connection that
 // has kOutputBytesOfPeer waiting is told nothing more until it has taken them.
 //
+// While somebody subscribes to the PUB endpoint, the ring thread publishes what is new as well.
+//
 // Thread safety: any thread. Start() comes before the first request; Stop() before the transport
 // and the engine end.
 //
@@ -28,6 +30,7 @@
 
 #include "base/mutex.h"
 #include "engine/engine.h"
+#include "feed/publisher.h"
 #include "feed/watch.h"
 #include "server/transport.h"
 
@@ -63,6 +66,10 @@ struct WaitingBody {
   std::vector<uint64_t> watches;  // To begin behind the reply.
   size_t answered = 0;
   Reply front;  // Responses up to the last call that was answered.
+
+  // Memory of what waits in it.
+  size_t Bytes() const;
+  size_t counted_bytes = 0;
 };
 
 class Feed {
@@ -70,7 +77,7 @@ class Feed {
   // Takes a reply that waits for nothing but its gate.
   using Deliver = std::function<void(std::unique_ptr<WaitingBody>)>;
 
-  explicit Feed(Engine* engine) : engine_(*engine) {}
+  explicit Feed(Engine* engine) : engine_(*engine), publisher_(&engine->committer().ring()) {}
   ~Feed() { Stop(); }
 
   void Start(Transport* transport, Deliver deliver);
@@ -78,6 +85,8 @@ class Feed {
   // more.
   void Stop();
 
+  // Somebody has come to the PUB endpoint.
+  void OnSubscriber() { WakeRing(); }
   // There may be something new to tell.
   void Wake();
 
@@ -98,13 +107,15 @@ class Feed {
   std::unique_ptr<Poll> NewPoll(uint32_t msgid, uint64_t after);
   // Answers the calls of `body` in their order, then delivers it.
   void Park(std::unique_ptr<WaitingBody> body);
-  // Whether one more body may wait.
-  bool MayPark() const { return parked_.load(std::memory_order_relaxed) < kPollsMax; }
+  // Whether one more body of the connection may wait.
+  bool MayPark(uint64_t connection) const;
 
   struct Gauges {
     uint64_t watches = 0;
     uint64_t polls = 0;
     uint64_t behind = 0;  // Of both, those that read the log.
+    uint64_t published = 0;
+    uint64_t skipped = 0;  // Changes that came too fast to be published.
   };
   Gauges gauges() const;
 
@@ -126,6 +137,9 @@ class Feed {
   };
 
   void Run(Thread* thread);
+  void WakeRing();
+  // Publishes what is new; returns when that is to be done again, as MonotonicMicros().
+  int64_t ServeSubscribers();
   // Hands over what leaves the thread, waits, and takes what it is to serve.
   void TakeOverRing(Thread* thread, int64_t wait_us);
   void TakeOverLog(Thread* thread, int64_t wait_us);
@@ -134,6 +148,8 @@ class Feed {
   Turn ServeWatcher(Thread* thread, Watcher* watcher);
   Turn ServeBody(Thread* thread, WaitingBody* body);
   void Answer(Poll* poll, Reply* reply, const Status& status);
+  void CountBytes(WaitingBody* body, size_t bytes);
+  void HandBack(BodyPointer body);
   void Tell(Thread* thread, const Watcher& watcher, ByteBuffer message);
   void Send(Thread* thread);
   void Forget(const Watcher& watcher);
@@ -146,8 +162,12 @@ class Feed {
 
   // Synchronise themselves.
   std::atomic<size_t> parked_{0};
+  std::atomic<size_t> parked_bytes_{0};
   std::atomic<size_t> watch_count_{0};
   std::atomic<size_t> behind_count_{0};
+  std::atomic<bool> publishing_{false};  // Somebody subscribes.
+  std::atomic<uint64_t> published_{0};
+  std::atomic<uint64_t> skipped_{0};
   mutable Mutex mu_;
   CondVar ring_wake_;
   CondVar log_wake_;
@@ -155,11 +175,16 @@ class Feed {
   uint64_t last_id_ GUARDED_BY(mu_) = 0;
   std::unordered_map<uint64_t, WatcherPointer> watchers_ GUARDED_BY(mu_);
   std::unordered_map<uint64_t, std::vector<uint64_t>> of_connection_ GUARDED_BY(mu_);
-  Served for_ring_ GUARDED_BY(mu_);  // To be taken over by a thread.
+  std::unordered_map<uint64_t, size_t> parked_of_ GUARDED_BY(mu_);  // By connection.
+  Served for_ring_ GUARDED_BY(mu_);                                 // To be taken over by a thread.
   Served for_log_ GUARDED_BY(mu_);
   bool woken_ GUARDED_BY(mu_) = false;
   bool stop_log_ GUARDED_BY(mu_) = false;
   bool stop_ring_ GUARDED_BY(mu_) = false;
+
+  // Of the ring thread.
+  Publisher publisher_;
+  int64_t last_heartbeat_us_ = 0;
 
   std::thread ring_thread_;
   std::thread log_thread_;

@@ -30,16 +30,18 @@ constexpr int kExitRefused = 1;
 constexpr int kExitUsage = 2;
 
 // Whoever waits for the file finds it whole or not at all.
-Status WritePortsFile(const std::string& path, const std::vector<std::string>& endpoints) {
+Status WritePortsFile(const std::string& path, const std::vector<std::string>& endpoints,
+                      const std::string& feed) {
   std::string listen;
   for (const std::string& endpoint : endpoints) {
     listen += (listen.empty() ? "" : ", ") + JsonString(endpoint);
   }
   const std::string unfinished = path + ".tmp";
   FileSystem& files = FileSystem::Posix();
-  Status status = WriteWholeFile(
-      files, unfinished,
-      fmt::format("{{\"listen\": [{}], \"feed\": null, \"admin\": null}}\n", listen));
+  Status status =
+      WriteWholeFile(files, unfinished,
+                     fmt::format("{{\"listen\": [{}], \"feed\": {}, \"admin\": null}}\n", listen,
+                                 feed.empty() ? "null" : JsonString(feed)));
   return status.ok() ? files.Rename(unfinished, path) : status;
 }
 
@@ -111,8 +113,11 @@ int Main(int argc, char** argv) {
           endpoint);
     }
   }
+  const std::string& feed = (*server)->feed_endpoint();
+  if (!feed.empty()) logger.Info("publishing changes on {}", feed);
   if (!config->ports_file.empty()) {
-    if (Status status = WritePortsFile(config->ports_file, (*server)->endpoints()); !status.ok()) {
+    const Status status = WritePortsFile(config->ports_file, (*server)->endpoints(), feed);
+    if (!status.ok()) {
       logger.Error("{}", status.message());
       return kExitRefused;
     }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/coding.h"
 #include "base/random.h"
+#include "server/option.h"
 
 namespace entrepot {
 
@@ -57,6 +58,11 @@ Result<std::unique_ptr<NativeTransport>> NativeTransport::Start(const Options& o
     Result<std::string> bound = transport->server_.Listen(endpoint, zmtp::EndpointKind::kRequests);
     if (!bound.ok()) return bound.status();
     transport->endpoints_.push_back(*bound);
+  }
+  if (const std::string feed = FeedEndpoint(options.feed, options.listen); !feed.empty()) {
+    Result<std::string> bound = transport->server_.Listen(feed, zmtp::EndpointKind::kFeed);
+    if (!bound.ok()) return FeedRefused(bound.status());
+    transport->feed_endpoint_ = *bound;
   }
   options.started(transport.get());
   if (Status status = transport->server_.Start(); !status.ok()) return status;
@@ -170,11 +176,26 @@ void NativeTransport::Send(std::vector<Outbound> replies) {
   }
 }
 
-size_t NativeTransport::WaitingOutput(uint64_t connection) const {
-  return account_.Waiting(connection);
+bool NativeTransport::TakesEvents(uint64_t connection) const {
+  return account_.TakesEvents(connection);
+}
+
+void NativeTransport::Publish(Publications publications) {
+  publications.ForEach([this](std::string_view key, std::string_view event) {
+    const std::string_view frames[] = {key, event};
+    server_.Publish(frames);
+  });
+}
+
+void NativeTransport::OnOpened(zmtp::ConnectionHandle, zmtp::EndpointKind kind, std::string_view) {
+  if (kind == zmtp::EndpointKind::kFeed) handler_->OnSubscriber();
 }
 
 void NativeTransport::OnClosed(zmtp::ConnectionHandle connection, zmtp::Event) {
+  handler_->OnPeerGone(connection);
+}
+
+void NativeTransport::OnSentToNobody(zmtp::ConnectionHandle connection) {
   handler_->OnPeerGone(connection);
 }
 

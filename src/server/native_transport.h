@@ -24,6 +24,7 @@ class NativeTransport final : public Transport, private zmtp::Handler {
  public:
   struct Options {
     std::vector<std::string> listen;  // tcp:// or ipc://; port 0 picks a free one.
+    std::string feed;                 // "off", "auto" or an endpoint; see FeedEndpoint().
     size_t body_bytes_max = 0;
     uint32_t io_threads = 1;
     // Called with the transport when it is bound and before it reads.
@@ -38,8 +39,12 @@ class NativeTransport final : public Transport, private zmtp::Handler {
 
   void Send(std::vector<Outbound> replies) override;
   bool TakesMore(uint64_t connection) const override;
-  size_t WaitingOutput(uint64_t connection) const override;
+  bool TakesEvents(uint64_t connection) const override;
+  bool HasSubscribers() const override { return server_.HasSubscribers(); }
+  bool TakesPublications() const override { return server_.TakesPublications(); }
+  void Publish(Publications publications) override;
   const std::vector<std::string>& endpoints() const override { return endpoints_; }
+  const std::string& feed_endpoint() const override { return feed_endpoint_; }
   void StopReading() override;
   void Stop() override;
   void AddStats(const StatAdder& add) const override;
@@ -56,7 +61,10 @@ class NativeTransport final : public Transport, private zmtp::Handler {
   void OnThreadStarted(uint32_t io_thread) override;
   void OnThreadStopping(uint32_t io_thread) override;
   void OnMessages(uint32_t io_thread, std::span<const zmtp::Message> messages) override;
+  void OnOpened(zmtp::ConnectionHandle connection, zmtp::EndpointKind kind,
+                std::string_view address) override;
   void OnClosed(zmtp::ConnectionHandle connection, zmtp::Event reason) override;
+  void OnSentToNobody(zmtp::ConnectionHandle connection) override;
   void OnRefused(zmtp::Event reason, std::string_view address, uint64_t suppressed) override;
 
   // Of one io thread, used by it only.
@@ -70,6 +78,7 @@ class NativeTransport final : public Transport, private zmtp::Handler {
   Logger& logger_;
   const HashSecret secret_;
   std::vector<std::string> endpoints_;
+  std::string feed_endpoint_;
 
   // Each belongs to its thread; the time to the first one.
   std::vector<IoThread> threads_;

@@ -96,6 +96,29 @@ Status CheckEndpoint(const std::string& endpoint) {
                   endpoint);
 }
 
+Status CheckFeed(const std::string& feed) {
+  if (feed == "off" || feed == "auto" || CheckEndpoint(feed).ok()) return Status();
+  return Expected("off, auto or an endpoint such as tcp://127.0.0.1:5556", feed);
+}
+
+std::string FeedEndpoint(const std::string& feed, const std::vector<std::string>& listen) {
+  if (feed == "off") return "";
+  if (feed != "auto") return feed;
+  for (const std::string& endpoint : listen) {
+    if (!endpoint.starts_with(kTcp) || !IsLocalEndpoint(endpoint)) continue;
+    const size_t colon = endpoint.rfind(':');
+    const uint64_t port = ParseDigits(std::string_view(endpoint).substr(colon + 1)).value_or(0);
+    if (port == kPortMax) continue;
+    return fmt::format("{}:{}", endpoint.substr(0, colon), port == 0 ? 0 : port + 1);
+  }
+  return "";
+}
+
+Status FeedRefused(const Status& status) {
+  return Status(status.code(), fmt::format("{}; it is the feed's, --feed takes another one or off",
+                                           status.message()));
+}
+
 bool IsLocalEndpoint(std::string_view endpoint) {
   if (!endpoint.starts_with(kTcp)) return true;
   std::string host(HostOf(endpoint));

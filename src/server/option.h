@@ -58,6 +58,16 @@ Status CheckEndpoint(const std::string& endpoint);
 // Whether only programs of this machine reach what listens there; requires CheckEndpoint() to pass.
 bool IsLocalEndpoint(std::string_view endpoint);
 
+// --- The feed's endpoint: an endpoint, "off", or "auto" ---
+
+Status CheckFeed(const std::string& feed);
+// Where the feed listens if requests are to arrive at `listen`; empty: nowhere. "auto" is the port
+// after that of the first listener at a loopback address, a free one if that takes a free one, and
+// nowhere when there is no such listener.
+std::string FeedEndpoint(const std::string& feed, const std::vector<std::string>& listen);
+// Why the server does not start, with what to do about it.
+Status FeedRefused(const Status& status);
+
 inline Status Expected(std::string_view what, std::string_view text) {
   return Status(Code::kInvalidArgument, fmt::format("expects {}, not \"{}\"", what, text));
 }

@@ -74,6 +74,14 @@ class OutputAccount {
     return waiting == 0 || WaitingInAll() <= kOutputBytesInAll;
   }
 
+  // Whether changes are to be told to the connection. They can wait where they are, in the ring and
+  // in the log, so together they get a half of the room only: replies have nowhere else to wait.
+  bool TakesEvents(uint64_t connection) const {
+    const size_t waiting = Waiting(connection);
+    return waiting < kOutputBytesOfPeer &&
+           (waiting == 0 || WaitingInAll() < kOutputBytesInAll / 2);
+  }
+
   // Forgets connections for which nothing waits.
   void Sweep() {
     MutexLock lock(mu_);

@@ -70,11 +70,13 @@ class Server::Parts {
     };
     Status status = options.transport == TransportKind::kNative
                         ? Own(NativeTransport::Start({.listen = options.listen,
+                                                      .feed = options.feed,
                                                       .body_bytes_max = options.limits.body_bytes,
                                                       .io_threads = options.io_threads,
                                                       .started = started},
                                                      &*dispatcher_, &logger_))
                         : Own(ZmqTransport::Start({.listen = options.listen,
+                                                   .feed = options.feed,
                                                    .body_bytes_max = options.limits.body_bytes,
                                                    .context = zmq_context,
                                                    .started = started},
@@ -95,6 +97,7 @@ class Server::Parts {
   }
 
   const std::vector<std::string>& endpoints() const { return transport_->endpoints(); }
+  const std::string& feed_endpoint() const { return transport_->feed_endpoint(); }
 
   void Stop() {
     transport_->StopReading();
@@ -147,7 +150,7 @@ class Server::Parts {
     return {.server = "entrepot " + std::string(ServerVersion()),
             .sync = sync_,
             .listen = transport.endpoints(),
-            .feed = {},
+            .feed = transport.feed_endpoint(),
             .admin = {},
             .start_ms = engine_->NowMs()};
   }
@@ -162,6 +165,8 @@ class Server::Parts {
     add("watches", feed.watches);
     add("changes_waiting", feed.polls);
     add("watches_behind", feed.behind);
+    add("publications", feed.published);
+    add("publications_skipped", feed.skipped);
     add("ready", engine_->ready() ? 1 : 0);
     if (data_ != nullptr) {
       add("recovered_items", data_->recovered());
@@ -205,6 +210,7 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, Logger* lo
 }
 
 const std::vector<std::string>& Server::endpoints() const { return parts_->endpoints(); }
+const std::string& Server::feed_endpoint() const { return parts_->feed_endpoint(); }
 
 bool Server::read_only() const { return parts_->read_only(); }
 bool Server::failed() const { return parts_->failed(); }

@@ -37,6 +37,9 @@ class Server {
   // What it listens on, with the ports that were picked.
   const std::vector<std::string>& endpoints() const;
 
+  // Where changes are published; empty: nowhere.
+  const std::string& feed_endpoint() const;
+
   // Whether writes are refused because the disk is full. It ends by itself.
   bool read_only() const;
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "feed/publisher.h"
 #include "protocol/encoder.h"
 
 namespace entrepot {
@@ -38,7 +39,7 @@ struct Outbound {
   uint64_t connection = 0;
   std::string address;
   Reply reply;
-  bool counted = false;  // Counts for WaitingOutput() however small it is, where that can be known.
+  bool counted = false;  // Counts for TakesEvents() however small it is, where that can be known.
 };
 
 // Takes one number of `stats`.
@@ -55,11 +56,22 @@ class Transport {
   // thread; see also ReplySink::TakesMore().
   virtual bool TakesMore(uint64_t connection) const = 0;
 
-  // Bytes that were sent to the connection and have not left, about. Any thread.
-  virtual size_t WaitingOutput(uint64_t connection) const = 0;
+  // Whether the connection is to be told of changes now: little of what it was sent waits for it,
+  // and where much waits for all together, nothing. Any thread.
+  virtual bool TakesEvents(uint64_t connection) const = 0;
+
+  // Whether anybody is there to be published to. Any thread.
+  virtual bool HasSubscribers() const = 0;
+  // Whether there is room for publications; if not, they are better kept for a moment. Any thread.
+  virtual bool TakesPublications() const = 0;
+  // Sends each to those who subscribe to a prefix of its key and have room for it. Never waits. One
+  // thread at a time.
+  virtual void Publish(Publications publications) = 0;
 
   // The endpoints listened on, with the ports that were picked. Any thread, after the start.
   virtual const std::vector<std::string>& endpoints() const = 0;
+  // The feed's; empty where there is none.
+  virtual const std::string& feed_endpoint() const = 0;
 
   // Reads no more from now on; returns when no batch is being handled. Send() still works.
   virtual void StopReading() = 0;
@@ -94,8 +106,11 @@ class MessageHandler {
   };
   virtual std::unique_ptr<Lane> NewLane() = 0;
 
-  // The connection has gone, as far as the transport can tell. Any thread, any number of times.
+  // The connection has gone, as far as the transport can tell: it saw its end, or something was
+  // sent to it afterwards. Any thread, any number of times.
   virtual void OnPeerGone(uint64_t connection) = 0;
+  // Transport::HasSubscribers() may have become true. Any thread.
+  virtual void OnSubscriber() = 0;
 
  protected:
   ~MessageHandler() = default;

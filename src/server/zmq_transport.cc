@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/random.h"
+#include "server/option.h"
 #include "server/output_account.h"
 
 namespace entrepot {
@@ -37,6 +38,17 @@ constexpr int kLingerMs = 1000;
 constexpr size_t kCopiedReplyBytes = 256;
 // A dead peer is found by the kernel within about two minutes.
 constexpr int kKeepaliveIdleSeconds = 60, kKeepaliveIntervalSeconds = 15, kKeepaliveCount = 4;
+
+// Messages of the feed that libzmq holds for one subscriber; what comes then is dropped for it.
+constexpr int kSubscriberHighWaterMark = 4000;
+// A subscription to a prefix as long as a key, and the name of the command that it may come as.
+constexpr int64_t kSubscriptionBytesMax = kKeyBytesMax + 64;
+// Publications for the feed's thread; beyond it they wait in the ring.
+constexpr size_t kPublishQueueBytesMax = size_t{1} << 20;
+// Events of this size and more are counted while libzmq holds them, since it bounds numbers, not
+// bytes: when slow subscribers keep that much, no more of that size are published.
+constexpr size_t kLargeEventBytes = size_t{16} << 10;
+constexpr size_t kLargeEventBytesInAll = size_t{64} << 20;
 
 // The frames in front of a body, the routing id first: (length:u8 byte[length])*. Every frame of an
 // envelope has at most 255 bytes, or the message is refused.
@@ -78,7 +90,212 @@ Status CheckIpcIsFree(const std::string& endpoint) {
                 fmt::format("cannot listen on {}: another server is there", endpoint));
 }
 
+// What both sockets have.
+void SetUp(zmq::socket_ref* socket, std::span<const std::string> endpoints) {
+  socket->set(zmq::sockopt::handshake_ivl, kHandshakeMs);
+  socket->set(zmq::sockopt::backlog, kBacklog);
+  socket->set(zmq::sockopt::linger, kLingerMs);
+  // Only where it is asked for: with it, libzmq names IPv4 endpoints in IPv6 form.
+  socket->set(zmq::sockopt::ipv6,
+              std::any_of(endpoints.begin(), endpoints.end(), [](const std::string& endpoint) {
+                return endpoint.find('[') != endpoint.npos;
+              }));
+  socket->set(zmq::sockopt::tcp_keepalive, 1);
+  socket->set(zmq::sockopt::tcp_keepalive_idle, kKeepaliveIdleSeconds);
+  socket->set(zmq::sockopt::tcp_keepalive_intvl, kKeepaliveIntervalSeconds);
+  socket->set(zmq::sockopt::tcp_keepalive_cnt, kKeepaliveCount);
+}
+
+// Puts `endpoint` into use; gives back its name with the port that was picked.
+Result<std::string> Bind(zmq::socket_ref* socket, const std::string& endpoint) {
+  if (Status status = CheckIpcIsFree(endpoint); !status.ok()) return status;
+  try {
+    socket->bind(endpoint);
+  } catch (const zmq::error_t& error) {
+    return Status(Code::kUnavailable,
+                  fmt::format("cannot listen on {}: {}", endpoint, error.what()));
+  }
+  return socket->get(zmq::sockopt::last_endpoint);
+}
+
+class WakeUp {
+ public:
+  ~WakeUp() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  Status Open() {
+    descriptor_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return descriptor_ >= 0 ? Status() : ErrnoStatus("cannot make an eventfd", errno);
+  }
+  int descriptor() const { return descriptor_; }
+  void Wake() {
+    const uint64_t one = 1;
+    // It fails only when the counter is full, and then the thread is awake anyway.
+    [[maybe_unused]] const ssize_t written = write(descriptor_, &one, sizeof(one));
+  }
+  void Take() {
+    uint64_t count;
+    [[maybe_unused]] const ssize_t got = read(descriptor_, &count, sizeof(count));
+  }
+
+ private:
+  int descriptor_ = -1;
+};
+
 }  // namespace
+
+// The feed's socket: an XPUB, since that tells whether anybody subscribes, with a thread and a
+// context of its own, so that publishing to many costs requests nothing.
+class ZmqTransport::FeedLoop {
+ public:
+  explicit FeedLoop(MessageHandler* handler) : handler_(*handler) {}
+
+  ~FeedLoop() {
+    if (thread_.joinable()) Stop();
+    if (socket_) zmq_close(socket_.handle());
+  }
+
+  Result<std::string> Start(const std::string& endpoint, void* context) try {
+    if (Status status = wake_.Open(); !status.ok()) return status;
+    if (context == nullptr || !endpoint.starts_with("inproc://")) {
+      context = own_context_.emplace(1).handle();
+    }
+    socket_ = zmq::socket_ref(zmq::from_handle, zmq_socket(context, ZMQ_XPUB));
+    if (!socket_) throw zmq::error_t();
+    socket_.set(zmq::sockopt::sndhwm, kSubscriberHighWaterMark);
+    SetUp(&socket_, {&endpoint, 1});
+    socket_.set(zmq::sockopt::maxmsgsize, kSubscriptionBytesMax);
+    Result<std::string> bound = Bind(&socket_, endpoint);
+    if (bound.ok()) thread_ = std::thread([this] { Run(); });
+    return bound;
+  } catch (const zmq::error_t& error) {
+    return Status(Code::kUnavailable, fmt::format("cannot start ZeroMQ: {}", error.what()));
+  }
+
+  bool HasSubscribers() const { return topics_.load(std::memory_order_relaxed) > 0; }
+
+  bool TakesPublications() const {
+    MutexLock lock(mu_);
+    return queued_bytes_ < kPublishQueueBytesMax;
+  }
+
+  void Publish(Publications publications) {
+    {
+      MutexLock lock(mu_);
+      queued_bytes_ += publications.bytes();
+      queue_.push_back(std::move(publications));
+    }
+    wake_.Wake();
+  }
+
+  // Sends what it was given, and gives subscribers a moment to take it.
+  void Stop() {
+    {
+      MutexLock lock(mu_);
+      stop_ = true;
+    }
+    wake_.Wake();
+    thread_.join();
+    zmq_close(std::exchange(socket_, {}).handle());
+    own_context_.reset();
+  }
+
+  void AddStats(const StatAdder& add) const {
+    add("feed_topics", topics_.load(std::memory_order_relaxed));
+    add("publications_too_many_bytes", dropped_.load(std::memory_order_relaxed));
+  }
+
+ private:
+  // What libzmq calls back with when every subscriber has been sent a large event.
+  struct Lent {
+    std::shared_ptr<std::atomic<size_t>> held;
+    std::string bytes;
+    std::atomic<bool> handed_over{false};  // As Loop::Lent's.
+    static void Free(void*, void* hint) {
+      auto* const lent = static_cast<Lent*>(hint);
+      CHECK(lent->handed_over.load(std::memory_order_acquire));
+      lent->held->fetch_sub(lent->bytes.size(), std::memory_order_relaxed);
+      delete lent;
+    }
+  };
+
+  void Run() {
+    zmq_pollitem_t items[2] = {{nullptr, wake_.descriptor(), ZMQ_POLLIN, 0},
+                               {socket_.handle(), 0, ZMQ_POLLIN, 0}};
+    for (;;) {
+      zmq_poll(items, 2, -1);
+      if ((items[0].revents & ZMQ_POLLIN) != 0) wake_.Take();
+      ReadSubscriptions();
+      std::vector<Publications> queue;
+      {
+        MutexLock lock(mu_);
+        if (stop_ && queue_.empty()) return;
+        queue.swap(queue_);
+        queued_bytes_ = 0;
+      }
+      for (const Publications& publications : queue) {
+        publications.ForEach(
+            [this](std::string_view key, std::string_view event) { SendOne(key, event); });
+      }
+    }
+  }
+
+  // libzmq tells the first subscription to a topic, with a byte 1 in front, and the end of the last
+  // one, with a 0. Whatever else a peer sends is nothing to us.
+  void ReadSubscriptions() {
+    for (zmq::message_t message;
+         zmq_msg_recv(message.handle(), socket_.handle(), ZMQ_DONTWAIT) >= 0;) {
+      const auto* const bytes = static_cast<const char*>(message.data());
+      if (message.size() == 0 || message.more()) continue;
+      if (bytes[0] == 1 && topics_.fetch_add(1) == 0) handler_.OnSubscriber();
+      if (bytes[0] == 0 && topics_.load() > 0) topics_.fetch_sub(1);
+    }
+  }
+
+  // Without waiting: who has no room does not get it.
+  void SendOne(std::string_view key, std::string_view event) {
+    zmq::message_t body;
+    if (event.size() < kLargeEventBytes) {
+      body.rebuild(event.data(), event.size());
+    } else if (large_bytes_->load(std::memory_order_relaxed) > kLargeEventBytesInAll) {
+      dropped_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    } else {
+      large_bytes_->fetch_add(event.size(), std::memory_order_relaxed);
+      auto lent = std::make_unique<Lent>();
+      lent->held = large_bytes_;
+      lent->bytes = event;
+      lent->handed_over.store(true, std::memory_order_release);
+      char* const memory = lent->bytes.data();
+      body.rebuild(memory, event.size(), Lent::Free, lent.release());
+    }
+    zmq::message_t topic(key.data(), key.size());
+    // An XPUB never has no room.
+    CHECK(zmq_msg_send(topic.handle(), socket_.handle(), ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0);
+    CHECK(zmq_msg_send(body.handle(), socket_.handle(), ZMQ_DONTWAIT) >= 0);
+  }
+
+  // Constant after Start().
+  MessageHandler& handler_;
+  std::optional<zmq::context_t> own_context_;
+
+  // Synchronise themselves.
+  WakeUp wake_;
+  std::atomic<size_t> topics_{0};
+  std::atomic<uint64_t> dropped_{0};
+  const std::shared_ptr<std::atomic<size_t>> large_bytes_ =
+      std::make_shared<std::atomic<size_t>>(0);
+  mutable Mutex mu_;
+
+  std::vector<Publications> queue_ GUARDED_BY(mu_);
+  size_t queued_bytes_ GUARDED_BY(mu_) = 0;
+  bool stop_ GUARDED_BY(mu_) = false;
+
+  // Owned by thread_.
+  zmq::socket_ref socket_;
+
+  std::thread thread_;
+};
 
 class ZmqTransport::Loop final : public MessageHandler::ReplySink {
  public:
@@ -87,12 +304,10 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   ~Loop() {
     if (thread_.joinable()) Stop();
     if (socket_) zmq_close(socket_.handle());
-    if (wake_ >= 0) close(wake_);
   }
 
   Result<std::vector<std::string>> Start(const Options& options) try {
-    wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake_ < 0) return ErrnoStatus("cannot make an eventfd", errno);
+    if (Status status = wake_.Open(); !status.ok()) return status;
     void* context = options.context;
     if (context == nullptr) context = own_context_.emplace(1).handle();
     // libzmq takes the routing ids that it gives out from rand().
@@ -103,28 +318,12 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
     socket_.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(options.body_bytes_max));
     socket_.set(zmq::sockopt::sndhwm, kHighWaterMark);
     socket_.set(zmq::sockopt::rcvhwm, kHighWaterMark);
-    socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
-    socket_.set(zmq::sockopt::backlog, kBacklog);
-    socket_.set(zmq::sockopt::linger, kLingerMs);
-    // Only where it is asked for: with it, libzmq names IPv4 endpoints in IPv6 form.
-    socket_.set(zmq::sockopt::ipv6, std::any_of(options.listen.begin(), options.listen.end(),
-                                                [](const std::string& endpoint) {
-                                                  return endpoint.find('[') != endpoint.npos;
-                                                }));
-    socket_.set(zmq::sockopt::tcp_keepalive, 1);
-    socket_.set(zmq::sockopt::tcp_keepalive_idle, kKeepaliveIdleSeconds);
-    socket_.set(zmq::sockopt::tcp_keepalive_intvl, kKeepaliveIntervalSeconds);
-    socket_.set(zmq::sockopt::tcp_keepalive_cnt, kKeepaliveCount);
+    SetUp(&socket_, options.listen);
     std::vector<std::string> endpoints;
     for (const std::string& endpoint : options.listen) {
-      if (Status status = CheckIpcIsFree(endpoint); !status.ok()) return status;
-      try {
-        socket_.bind(endpoint);
-      } catch (const zmq::error_t& error) {
-        return Status(Code::kUnavailable,
-                      fmt::format("cannot listen on {}: {}", endpoint, error.what()));
-      }
-      endpoints.push_back(socket_.get(zmq::sockopt::last_endpoint));
+      Result<std::string> bound = Bind(&socket_, endpoint);
+      if (!bound.ok()) return bound.status();
+      endpoints.push_back(*bound);
     }
     return endpoints;
   } catch (const zmq::error_t& error) {
@@ -149,15 +348,15 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
       MutexLock lock(mu_);
       for (Queued& queued : charged) outbox_.push_back(std::move(queued));
     }
-    Wake();
+    wake_.Wake();
   }
 
   bool TakesMore(uint64_t connection) const { return account_.TakesMore(connection); }
-  size_t WaitingOutput(uint64_t connection) const { return account_.Waiting(connection); }
+  bool TakesEvents(uint64_t connection) const { return account_.TakesEvents(connection); }
 
   void StopReading() {
     stop_reading_.store(true, std::memory_order_relaxed);
-    Wake();
+    wake_.Wake();
     MutexLock lock(mu_);
     while (!reading_stopped_) changed_.Wait(mu_);
   }
@@ -168,7 +367,7 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
       MutexLock lock(mu_);
       stop_ = true;
     }
-    Wake();
+    wake_.Wake();
     thread_.join();
     zmq_close(std::exchange(socket_, {}).handle());
     // Waits until what is on its way has been taken, at most kLingerMs.
@@ -213,12 +412,6 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
       delete lent;
     }
   };
-
-  void Wake() {
-    const uint64_t one = 1;
-    // It fails only when the counter is full, and then the thread is awake anyway.
-    [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof(one));
-  }
 
   void Count(std::atomic<uint64_t>* counter, uint64_t by) {
     counter->fetch_add(by, std::memory_order_relaxed);
@@ -270,16 +463,13 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   }
 
   void Poll(bool reading) {
-    zmq_pollitem_t items[2] = {{nullptr, wake_, ZMQ_POLLIN, 0},
+    zmq_pollitem_t items[2] = {{nullptr, wake_.descriptor(), ZMQ_POLLIN, 0},
                                {socket_.handle(), 0, ZMQ_POLLIN, 0}};
     // The socket is polled even when it is not read: that is how libzmq gets on with its own work.
     if (!reading) items[1].events = 0;
     const long timeout_ms = stuck_.empty() ? 1000 : kResendPeriodMs;
     zmq_poll(items, 2, timeout_ms);
-    if ((items[0].revents & ZMQ_POLLIN) != 0) {
-      uint64_t count;
-      [[maybe_unused]] const ssize_t got = read(wake_, &count, sizeof(count));
-    }
+    if ((items[0].revents & ZMQ_POLLIN) != 0) wake_.Take();
   }
 
   // Drains what has come, up to a turn's bounds, and has it handled. True: there may be more.
@@ -457,9 +647,9 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
   MessageHandler& handler_;
   const HashSecret secret_{RandomUint64(), RandomUint64()};
   std::optional<zmq::context_t> own_context_;
-  int wake_ = -1;
 
   // Synchronise themselves.
+  WakeUp wake_;
   OutputAccount account_;
   std::atomic<uint64_t> messages_in_{0}, messages_out_{0}, bytes_in_{0}, bytes_out_{0};
   std::atomic<uint64_t> refused_messages_{0}, dropped_replies_{0};
@@ -493,6 +683,12 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::Start(const Options& options
   Result<std::vector<std::string>> endpoints = transport->loop_->Start(options);
   if (!endpoints.ok()) return endpoints.status();
   transport->endpoints_ = std::move(*endpoints);
+  if (const std::string feed = FeedEndpoint(options.feed, options.listen); !feed.empty()) {
+    transport->feed_loop_ = std::make_unique<FeedLoop>(handler);
+    Result<std::string> bound = transport->feed_loop_->Start(feed, options.context);
+    if (!bound.ok()) return FeedRefused(bound.status());
+    transport->feed_endpoint_ = *bound;
+  }
   options.started(transport.get());
   transport->loop_->StartReading();
   return transport;
@@ -500,11 +696,22 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::Start(const Options& options
 
 void ZmqTransport::Send(std::vector<Outbound> replies) { loop_->Send(std::move(replies)); }
 bool ZmqTransport::TakesMore(uint64_t connection) const { return loop_->TakesMore(connection); }
-size_t ZmqTransport::WaitingOutput(uint64_t connection) const {
-  return loop_->WaitingOutput(connection);
-}
+bool ZmqTransport::TakesEvents(uint64_t connection) const { return loop_->TakesEvents(connection); }
 void ZmqTransport::StopReading() { loop_->StopReading(); }
-void ZmqTransport::Stop() { loop_->Stop(); }
-void ZmqTransport::AddStats(const StatAdder& add) const { loop_->AddStats(add); }
+bool ZmqTransport::HasSubscribers() const {
+  return feed_loop_ != nullptr && feed_loop_->HasSubscribers();
+}
+bool ZmqTransport::TakesPublications() const { return feed_loop_->TakesPublications(); }
+void ZmqTransport::Publish(Publications publications) {
+  feed_loop_->Publish(std::move(publications));
+}
+void ZmqTransport::Stop() {
+  if (feed_loop_ != nullptr) feed_loop_->Stop();
+  loop_->Stop();
+}
+void ZmqTransport::AddStats(const StatAdder& add) const {
+  loop_->AddStats(add);
+  if (feed_loop_ != nullptr) feed_loop_->AddStats(add);
+}
 
 }  // namespace entrepot

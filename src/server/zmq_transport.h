@@ -30,6 +30,7 @@ class ZmqTransport final : public Transport {
  public:
   struct Options {
     std::vector<std::string> listen;  // tcp://, ipc:// or inproc://; port 0 picks a free one.
+    std::string feed;                 // "off", "auto" or an endpoint; see FeedEndpoint().
     size_t body_bytes_max = 0;
     // The zmq_ctx_t to use, so that inproc endpoints can be reached; null: one of its own.
     void* context = nullptr;
@@ -45,19 +46,26 @@ class ZmqTransport final : public Transport {
 
   void Send(std::vector<Outbound> replies) override;
   bool TakesMore(uint64_t connection) const override;
-  size_t WaitingOutput(uint64_t connection) const override;
+  bool TakesEvents(uint64_t connection) const override;
+  bool HasSubscribers() const override;
+  bool TakesPublications() const override;
+  void Publish(Publications publications) override;
   const std::vector<std::string>& endpoints() const override { return endpoints_; }
+  const std::string& feed_endpoint() const override { return feed_endpoint_; }
   void StopReading() override;
   void Stop() override;
   void AddStats(const StatAdder& add) const override;
 
  private:
+  class FeedLoop;
   class Loop;
 
   ZmqTransport();
 
   std::vector<std::string> endpoints_;
+  std::string feed_endpoint_;
   std::unique_ptr<Loop> loop_;
+  std::unique_ptr<FeedLoop> feed_loop_;  // Null: there is no feed.
 };
 
 }  // namespace entrepot

@@ -79,6 +79,8 @@ class Store {
   uint32_t StripeNumber(uint64_t hash) const {
     return static_cast<uint32_t>(hash >> 32) >> (32 - stripe_bits_);
   }
+  // The lowest hash of those that belong to stripe `number`.
+  uint64_t FirstHash(uint32_t number) const { return uint64_t{number} << (64 - stripe_bits_); }
 
   OrderedIndex& by_value() { return by_value_; }
   OrderedIndex& by_key() { return by_key_; }

@@ -31,6 +31,8 @@ class Handler {
                         std::string_view /*address*/) {}
   // Only after OnOpened(). What is sent to it from now on is dropped.
   virtual void OnClosed(ConnectionHandle /*connection*/, Event /*reason*/) {}
+  // Something was sent to it from another thread, and OnClosed() had been called before.
+  virtual void OnSentToNobody(ConnectionHandle /*connection*/) {}
 
   // A peer was refused or closed for `reason`, with `suppressed` earlier ones that nobody was told
   // of because there were too many a second. Also from the accepting thread.

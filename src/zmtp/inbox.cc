@@ -107,6 +107,11 @@ bool Inbox::PostPublication(const Publication& publication, size_t bytes_max) {
   return true;
 }
 
+size_t Inbox::publish_bytes() {
+  MutexLock lock(mu_);
+  return posted_.publish_bytes;
+}
+
 void Inbox::Take(Batch* batch) {
   CHECK(batch->empty());
   if (!has_orders_.load(std::memory_order_acquire)) return;

@@ -90,6 +90,8 @@ class Inbox {
       EXCLUDES(mu_);
   // False, and nothing is posted, when `bytes_max` are published and not taken out yet.
   bool PostPublication(const Publication& publication, size_t bytes_max) EXCLUDES(mu_);
+  // How much that is.
+  size_t publish_bytes() EXCLUDES(mu_);
   void Wake();
 
   // Swaps what was posted with `batch`, which is empty.

@@ -180,6 +180,7 @@ void IoThread::AppendSent(ConnectionHandle handle, std::string_view bytes, const
   Connection* const connection = connections_.Find(handle);
   const bool is_taken = connection != nullptr && connection->state() == Connection::State::kOpen &&
                         !IsOverOutput(*connection, bytes.size());
+  if (connection == nullptr) common_.handler.OnSentToNobody(handle);
   if (!is_taken) {
     if (piece != nullptr) piece->release(piece->owner);
   } else if (piece != nullptr) {

@@ -64,6 +64,9 @@ inline constexpr size_t kWriteParts = 64;
 inline constexpr size_t kOutputArenaBytes = size_t{1} << 20;
 // From this size on a published message is shared by its subscribers' queues, not copied.
 inline constexpr size_t kShareBytesMin = 2048;
+// Published and not dealt out: a publisher that can wait does so from here on, so that one turn
+// brings a subscriber much less than it may have waiting.
+inline constexpr size_t kPublishSliceBytes = size_t{1} << 20;
 // A connection that may not be read while memory is short is tried again this often; when none of
 // them could be read for the longer time, the connection that holds most is closed.
 inline constexpr int64_t kStalledRetryMs = 10;

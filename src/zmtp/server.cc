@@ -108,6 +108,13 @@ bool Server::HasSubscribers() const {
   return false;
 }
 
+bool Server::TakesPublications() const {
+  for (const auto& thread : common_.io_threads) {
+    if (thread->inbox().publish_bytes() >= kPublishSliceBytes) return false;
+  }
+  return true;
+}
+
 void Server::Publish(std::span<const std::string_view> frames) {
   CHECK(!frames.empty() && frames.size() <= common_.shared.limits.frames);
   if (!HasSubscribers()) return;

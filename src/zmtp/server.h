@@ -76,6 +76,8 @@ class Server {
   // whose queue is full does not get it, and it is dropped for all when more is published than can
   // be dealt out. `frames` are 1 to ZmtpLimits::frames.
   void Publish(std::span<const std::string_view> frames);
+  // False: so much that was published was not dealt out yet that more had better wait.
+  bool TakesPublications() const;
   // Whether anyone is connected to a feed endpoint.
   bool HasSubscribers() const;
 

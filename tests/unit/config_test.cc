@@ -80,6 +80,16 @@ TEST_F(ConfigTest, DefaultsAreLoopbackAndDocumentedLimits) {
   EXPECT_FALSE(config.answer.has_value());
 }
 
+TEST_F(ConfigTest, TheFeedIsBesideTheFirstLoopbackListener) {
+  const std::vector<std::string> listen = {"ipc:///tmp/a", "tcp://10.0.0.1:7",
+                                           "tcp://127.0.0.1:5555", "tcp://[::1]:7000"};
+  EXPECT_EQ(FeedEndpoint("auto", listen), "tcp://127.0.0.1:5556");
+  EXPECT_EQ(FeedEndpoint("auto", {"tcp://[::1]:0"}), "tcp://[::1]:0");
+  EXPECT_EQ(FeedEndpoint("auto", {"tcp://127.0.0.1:65535", "inproc://a"}), "");
+  EXPECT_EQ(FeedEndpoint("off", listen), "");
+  EXPECT_EQ(FeedEndpoint("ipc:///tmp/f", listen), "ipc:///tmp/f");
+}
+
 TEST_F(ConfigTest, FlagsSetTheirFields) {
   const Config config = MustStart({"--listen",
                                    "tcp://127.0.0.1:0",
@@ -115,7 +125,7 @@ TEST_F(ConfigTest, FlagsSetTheirFields) {
                                    "--log-level",
                                    "debug",
                                    "--feed",
-                                   "off",
+                                   "tcp://127.0.0.1:0",
                                    "--admin",
                                    "off",
                                    "--data",
@@ -125,6 +135,7 @@ TEST_F(ConfigTest, FlagsSetTheirFields) {
                                    "--insecure"});
   const Options& options = config.options;
   EXPECT_THAT(options.listen, ElementsAre("tcp://127.0.0.1:0", "ipc:///tmp/a"));
+  EXPECT_EQ(options.feed, "tcp://127.0.0.1:0");
   EXPECT_EQ(options.dispatch, DispatchMode::kWorkers);
   EXPECT_EQ(options.workers, 7u);
   EXPECT_EQ(options.stripes, 256u);
@@ -181,7 +192,8 @@ TEST_F(ConfigTest, ErrorsNameWhereAndWhatWasExpected) {
   EXPECT_THAT(RefusalOf({"--max-value-bytes", "1GiB"}), HasSubstr("a size from 1 to 33554431"));
   EXPECT_THAT(RefusalOf({"--sync", "sometimes"}), HasSubstr("always, never or a duration"));
   EXPECT_THAT(RefusalOf({"--sync", "0ms"}), HasSubstr("always, never or a duration"));
-  EXPECT_THAT(RefusalOf({"--feed", "tcp://127.0.0.1:1"}), StartsWith("--feed: expects off"));
+  EXPECT_THAT(RefusalOf({"--feed", "on"}), StartsWith("--feed: expects off, auto or an endpoint"));
+  EXPECT_THAT(RefusalOf({"--feed", "tcp://0.0.0.0:1"}), HasSubstr("--insecure allows it"));
   EXPECT_THAT(RefusalOf({"--admin", "tcp://127.0.0.1:1"}), StartsWith("--admin: expects off"));
   EXPECT_THAT(RefusalOf({"--log-level", "loud"}), HasSubstr("debug or info or warning or error"));
   SetVariable("ENTREPOT_KEY_INDEX", "on");

@@ -41,9 +41,13 @@ class Mailbox final : public Transport, public MessageHandler::ReplySink {
   void SetTakesMore(bool takes_more) { takes_more_ = takes_more; }
   bool TakesMore(uint64_t) const override { return takes_more_; }
   bool TakesMore(const Inbound&) const override { return takes_more_; }
-  size_t WaitingOutput(uint64_t) const override { return 0; }
+  bool TakesEvents(uint64_t) const override { return true; }
+  bool HasSubscribers() const override { return false; }
+  bool TakesPublications() const override { return true; }
+  void Publish(Publications) override {}
 
   const std::vector<std::string>& endpoints() const override { return endpoints_; }
+  const std::string& feed_endpoint() const override { return feed_endpoint_; }
   void StopReading() override {}
   void Stop() override {}
   void AddStats(const StatAdder&) const override {}
@@ -70,7 +74,8 @@ class Mailbox final : public Transport, public MessageHandler::ReplySink {
     replies_[connection].push_back(std::move(body));
   }
 
-  const std::vector<std::string> endpoints_;
+  const std::vector<std::string> endpoints_{};
+  const std::string feed_endpoint_{};
   std::atomic<bool> takes_more_{true};
   mutable Mutex mu_;
   std::map<uint64_t, std::deque<std::string>> replies_ GUARDED_BY(mu_);

@@ -38,6 +38,23 @@ TEST(OutputAccountTest, AllTogetherHaveABoundThatHoldsThoseWhoHaveSomething) {
   EXPECT_TRUE(account.TakesMore(kGood));
 }
 
+TEST(OutputAccountTest, EventsAreToldToWhoTakesThem) {
+  OutputAccount account;
+  OutputAccount::Charge charge = account.Add(kSlow, kOutputBytesOfPeer - 1);
+  EXPECT_TRUE(account.TakesEvents(kSlow));
+  charge = account.Add(kSlow, kOutputBytesOfPeer);
+  EXPECT_FALSE(account.TakesEvents(kSlow));
+  EXPECT_TRUE(account.TakesEvents(kGood));
+  charge = {};
+  // However little each of many has, together it is not more than a half of what there is.
+  std::vector<OutputAccount::Charge> charges;
+  for (uint64_t connection = 100; account.WaitingInAll() < kOutputBytesInAll / 2; ++connection) {
+    charges.push_back(account.Add(connection, kOutputBytesOfPeer / 2));
+  }
+  EXPECT_FALSE(account.TakesEvents(100));
+  EXPECT_TRUE(account.TakesEvents(kGood));
+}
+
 TEST(OutputAccountTest, ChargeOutlivesTheConnectionsPlaceInTheAccount) {
   OutputAccount::Charge charge;
   {

@@ -167,6 +167,46 @@ TEST_F(WatchTest, CreditIsNeverExceeded) {
   EXPECT_EQ(watcher.entries, Store());
 }
 
+// A thousand watches of a connection with a page each would be 256 MiB.
+TEST_F(WatchTest, WithoutCreditNothingIsReadAhead) {
+  Write(1, 500);
+  const auto watch = Begin({.snapshot = true, .credit = 1});
+  Watcher watcher;
+  ASSERT_TRUE(Eventually([&] {
+    Step(watch.get(), &watcher);
+    return watcher.events > 0;
+  }));
+  EXPECT_EQ(watcher.events, 1);
+  EXPECT_EQ(watch->page_bytes(), 0);
+  watch->AddCredit(1000);
+  ASSERT_TRUE(StepTo(watch.get(), &watcher, engine_.committer().last_revision()));
+  EXPECT_EQ(watcher.entries, Store());
+}
+
+// At any point of its snapshot a watcher may take nothing for long; what it has not been told is
+// read again, as it is then.
+TEST_F(WatchTest, ARestedSnapshotIsWhole) {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    Write(seed, 200);
+    const auto watch = Begin({.snapshot = true, .credit = 0});
+    Watcher watcher;
+    std::mt19937 random(seed);
+    for (uint32_t round = 0; !watcher.synced; ++round) {
+      watch->AddCredit(2 + random() % 5);
+      ASSERT_TRUE(Eventually([&] {
+        return engine_.committer().ring().newest() == engine_.committer().last_revision();
+      }));
+      Step(watch.get(), &watcher);
+      if (random() % 2 == 0) watch->Rest();
+      Write(seed * 1000 + round, 1);
+    }
+    watch->AddCredit(1'000'000);
+    ASSERT_TRUE(StepTo(watch.get(), &watcher, engine_.committer().last_revision()));
+    ASSERT_EQ(watcher.entries, Store());
+  }
+}
+
 TEST_F(WatchTest, AQueryTellsWhatMatches) {
   ByteBuffer query;
   PackMap(&query, 1);

@@ -80,6 +80,13 @@ class Server:
     def endpoint(self) -> str:
         return self.endpoints[0]
 
+    @property
+    def feed(self) -> str:
+        """The feed's endpoint, of a server that has one."""
+        feed = self.ports["feed"]
+        assert isinstance(feed, str)
+        return feed
+
     def log(self) -> str:
         """Everything that the server has printed so far, on both of its outputs."""
         return (self._folder / "log").read_text(errors="replace")
@@ -146,9 +153,9 @@ def launch(arguments: Sequence[str],
 def start_server(arguments: Sequence[str] = (),
                  listen: Sequence[str] = ("tcp://127.0.0.1:0",),
                  environment: Optional[Mapping[str, str]] = None,
-                 program: str = "entrepot-server") -> Server:
-    """Starts a server in memory, without feed and administration, and waits until it is ready."""
-    fixed = ["--data", "none", "--feed", "off", "--admin", "off"]
+                 program: str = "entrepot-server", feed: str = "off") -> Server:
+    """Starts a server in memory, without administration, and waits until it is ready."""
+    fixed = ["--data", "none", "--feed", feed, "--admin", "off"]
     for endpoint in listen:
         fixed += ["--listen", endpoint]
     server = launch(fixed + list(arguments), environment, program)

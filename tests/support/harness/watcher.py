@@ -50,8 +50,7 @@ class Watching:
 
     def call(self, method: str, *params: Any) -> Dict[str, Any]:
         """The result of one request; notifications that come before it are taken in."""
-        self._msgid += 1
-        self._peer.send(request(self._msgid, method, *params))
+        self.ask(method, *params)
         while True:
             item = self._receive(READ_TIMEOUT_S)
             if item[0] != NOTIFICATION:
@@ -60,6 +59,11 @@ class Watching:
                     raise CallError(item[2])
                 return dict(item[3])
             self._take(item)
+
+    def ask(self, method: str, *params: Any) -> None:
+        """Sends a request and does not wait."""
+        self._msgid += 1
+        self._peer.send(request(self._msgid, method, *params))
 
     def watch(self, options: Dict[str, Any]) -> None:
         result = self.call("watch", options)
