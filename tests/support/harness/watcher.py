@@ -26,10 +26,15 @@ class ChainBroken(AssertionError):
 class Watching:
     """One watch: a dictionary of what it was told, with every key's chain checked.
 
-    `entries` has (value, version) by key. It outlives connect(), so that a watch can be resumed.
+    `entries` has (value, version) by key. It outlives reconnect(), so that a watch can be resumed.
+    `patience_s`: how long it waits for any message before it takes the connection for dead.
     """
 
-    def __init__(self, endpoint: str):
+    def __init__(self, endpoint: str, patience_s: float = READ_TIMEOUT_S):
+        self._endpoint = endpoint
+        self._patience_s = patience_s
+        self._options: Dict[str, Any] = {}
+        self._was_synced = False
         self.entries: Dict[Any, Tuple[Any, int]] = {}
         self.events: List[Dict[str, Any]] = []
         self.synced = False
@@ -43,16 +48,20 @@ class Watching:
         self._peer = Peer(endpoint)
         self._msgid = 0
 
-    def reconnect(self, endpoint: str) -> None:
+    def reconnect(self, endpoint: Optional[str] = None) -> None:
+        self._endpoint = endpoint or self._endpoint
         self._peer.close()
-        self._peer = Peer(endpoint)
+        self._peer = Peer(self._endpoint)
         self.synced = False
 
     def call(self, method: str, *params: Any) -> Dict[str, Any]:
         """The result of one request; notifications that come before it are taken in."""
         self.ask(method, *params)
+        return self._take_response()
+
+    def _take_response(self) -> Dict[str, Any]:
         while True:
-            item = self._receive(READ_TIMEOUT_S)
+            item = self._receive(self._patience_s)
             if item[0] != NOTIFICATION:
                 assert item[1] == self._msgid, item
                 if item[2] is not None:
@@ -66,11 +75,44 @@ class Watching:
         self._peer.send(request(self._msgid, method, *params))
 
     def watch(self, options: Dict[str, Any]) -> None:
-        result = self.call("watch", options)
+        if "since" not in options:
+            self._options = options
+        self.ask("watch", options)
+        self.take_watch()
+
+    def take_watch(self) -> None:
+        """Reads the response to a `watch` that was asked for."""
+        result = self._take_response()
         self.id, self.history, self.version = result["watch"], result["history"], result["version"]
 
-    def resume(self, options: Optional[Dict[str, Any]] = None) -> None:
-        self.watch({**(options or {}), "since": [self.history, self.version]})
+    def resume(self) -> None:
+        """Watches again behind what it was told last; from the beginning if it never was synced."""
+        if self._was_synced or not self._options.get("snapshot"):
+            since = {"since": [self.history, self.version], "snapshot": False}
+            return self.watch({**self._options, **since})
+        self.entries.clear()
+        self._last_versions.clear()
+        self.watch(self._options)
+
+    def follow_until(self, condition: Callable[[], bool]) -> None:
+        """As read_until(), but what is silent for longer than its patience is watched again."""
+        deadline = time.monotonic() + READ_TIMEOUT_S
+        is_watching = True
+        while not (is_watching and condition()):
+            assert time.monotonic() < deadline, f"not within {READ_TIMEOUT_S} s"
+            try:
+                if not is_watching:
+                    self.reconnect()
+                    self.resume()
+                    is_watching = True
+                    continue
+                self._take(self._receive(self._patience_s))
+            except TimeoutError:
+                is_watching = False
+            except CallError as reason:
+                # It has just been started.
+                if reason.code != "unavailable":
+                    raise
 
     def read_until(self, condition: Callable[[], bool], timeout_s: float = READ_TIMEOUT_S) -> None:
         deadline = time.monotonic() + timeout_s
@@ -95,7 +137,7 @@ class Watching:
         self.version = status["version"]
         if status["synced"]:
             assert not self.synced, "synced came twice"
-            self.synced = True
+            self.synced = self._was_synced = True
         self.error = status.get("error")
 
     def _take_event(self, event: Dict[str, Any]) -> None:
