@@ -13,6 +13,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import msgpack
+import zmq
 
 from harness.peer import NOTIFICATION, CallError, Peer, request
 
@@ -30,8 +31,10 @@ class Watching:
     `patience_s`: how long it waits for any message before it takes the connection for dead.
     """
 
-    def __init__(self, endpoint: str, patience_s: float = READ_TIMEOUT_S):
+    def __init__(self, endpoint: str, patience_s: float = READ_TIMEOUT_S,
+                 context: Optional["zmq.Context[Any]"] = None):
         self._endpoint = endpoint
+        self._context = context
         self._patience_s = patience_s
         self._options: Dict[str, Any] = {}
         self._was_synced = False
@@ -45,13 +48,13 @@ class Watching:
         self.messages = 0
         self._last_versions: Dict[Any, int] = {}
         self._last_ops: Dict[Any, str] = {}
-        self._peer = Peer(endpoint)
+        self._peer = Peer(endpoint, context=context)
         self._msgid = 0
 
     def reconnect(self, endpoint: Optional[str] = None) -> None:
         self._endpoint = endpoint or self._endpoint
         self._peer.close()
-        self._peer = Peer(self._endpoint)
+        self._peer = Peer(self._endpoint, context=self._context)
         self.synced = False
 
     def call(self, method: str, *params: Any) -> Dict[str, Any]:
