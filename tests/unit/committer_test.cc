@@ -85,6 +85,17 @@ TEST_F(CommitterTest, NothingIsDurableBeforeTheLogSaysSo) {
   EXPECT_TRUE(Eventually([&] { return progress_ > 0; }));
 }
 
+TEST_F(CommitterTest, WhoFollowsSeesNothingBeforeTheGateOpens) {
+  Start();
+  committer_->Follow();
+  log_.Hold();
+  EXPECT_EQ(Append(), 1u);
+  ASSERT_TRUE(log_.AwaitAppend(1));
+  EXPECT_EQ(committer_->ring().newest(), 0u);
+  log_.LetGo();
+  EXPECT_TRUE(Eventually([&] { return committer_->ring().newest() == 1; }));
+}
+
 TEST_F(CommitterTest, WhatGathersDuringOneAppendGoesIntoTheNext) {
   Start();
   log_.Hold();
