@@ -2,6 +2,8 @@
 // is skipped where a sanitizer has taken the allocator's place.
 #include "support/hot_path.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "store/entry.h"
@@ -14,7 +16,8 @@ namespace {
 
 constexpr size_t kEntries = 10'000;
 constexpr size_t kRequests = 64;
-constexpr int kTurns = 2000;
+constexpr int kTurns = 100;
+constexpr int kMeasurements = 40;
 
 class HotPathTest : public testing::TestWithParam<std::pair<size_t, size_t>> {
  protected:
@@ -28,12 +31,17 @@ class HotPathTest : public testing::TestWithParam<std::pair<size_t, size_t>> {
     EXPECT_EQ(mallctl("thread.allocated", &bytes, &size, nullptr, 0), 0);
     return bytes;
   }
-  // What a request asks for in the long run; the first turns make the buffers.
+  // What a request asks for, when all buffers have grown: the least that some turns ask for. Others
+  // ask for more when another thread is held up in its turn, so that lists of what is to be freed
+  // grow.
   static double BytesARequest(HotPath::Sender* sender) {
-    for (int i = 0; i < kTurns; ++i) sender->Send();
-    const uint64_t before = AllocatedBytes();
-    for (int i = 0; i < kTurns; ++i) sender->Send();
-    return static_cast<double>(AllocatedBytes() - before) / (kTurns * kRequests);
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < kMeasurements; ++i) {
+      const uint64_t before = AllocatedBytes();
+      for (int turn = 0; turn < kTurns; ++turn) sender->Send();
+      least = std::min(least, AllocatedBytes() - before);
+    }
+    return static_cast<double>(least) / (kTurns * kRequests);
   }
 
   HotPath path_{kEntries, /*indexed=*/false};
