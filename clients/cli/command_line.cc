@@ -24,7 +24,7 @@ namespace entrepot::cli {
 namespace {
 
 constexpr const char* kDescription =
-    "Reads and writes an Entrepot server.\n\n"
+    "Reads and writes an Entrepôt server.\n\n"
     "Exit status: 0 ok, 1 server error, 2 usage, 3 not found, 4 conflict, 5 unreachable.";
 
 // What the words said.
@@ -53,6 +53,18 @@ void AddValueSyntax(CLI::App* sub, ValueSyntax& syntax) {
   sub->add_flag("--json", syntax.json, "The value is JSON");
   sub->add_flag("--bytes", syntax.bytes, "Store a bin even where the value is text");
   sub->add_flag("--literal", syntax.literal, "A leading @ and a lone - mean themselves");
+}
+
+// Adds an option that takes one of some words, which `help` lists.
+template <typename T>
+void AddChoice(CLI::App* app, const char* names, const std::map<std::string, T>& choices,
+               const char* help, T& chosen) {
+  const auto choose = [&chosen, choices, names, help](const std::string& word) {
+    const auto found = choices.find(word);
+    if (found == choices.end()) throw CLI::ValidationError(names, word + " is not " + help);
+    chosen = found->second;
+  };
+  app->add_option_function<std::string>(names, choose, help)->option_text("FORMAT");
 }
 
 constexpr const char* kValueHelp = "Text, @FILE for a file's content, - for stdin";
@@ -149,16 +161,14 @@ void AddRest(CLI::App& app, Parsed& parsed) {
 
   const auto import = Add<ImportCommand>(app, parsed, "import", "Store a file's entries", &sub);
   sub->add_option("FILE", import->file, "JSON lines with key and value; - or nothing for stdin");
-  sub->add_option("--format", import->format, "jsonl or csv")
-      ->transform(CLI::CheckedTransformer(file_formats));
+  AddChoice(sub, "--format", file_formats, "jsonl or csv", import->format);
   sub->add_option("--prefix", import->prefix, "Put in front of every key");
   sub->add_option("--ttl", import->ttl, "Of entries that name none");
 
   const auto exporting = Add<ExportCommand>(app, parsed, "export", "Write entries to a file", &sub);
   sub->add_option("PREFIX", exporting->prefix, "Only keys that begin so");
   sub->add_option("--file", exporting->file, "- or nothing for stdout");
-  sub->add_option("--format", exporting->format, "jsonl or csv")
-      ->transform(CLI::CheckedTransformer(file_formats));
+  AddChoice(sub, "--format", file_formats, "jsonl or csv", exporting->format);
   sub->add_flag("--ttl", exporting->with_ttl, "With what is left of each TTL");
 
   const auto raw = Add<RawCommand>(app, parsed, "raw", "Send requests and show the frames", &sub);
@@ -172,9 +182,10 @@ std::unique_ptr<CLI::App> MakeApp(Parsed& parsed) {
                                                  {"jsonl", Format::kJsonLines},
                                                  {"csv", Format::kCsv}};
   auto app = std::make_unique<CLI::App>(kDescription, "entrepot");
-  app->require_subcommand(1);
-  app->add_option("-o,--output", parsed.format, "plain, json, jsonl or csv")
-      ->transform(CLI::CheckedTransformer(formats));
+  app->failure_message([](const CLI::App*, const CLI::Error& error) {
+    return "entrepot: " + std::string(error.what()) + " (see entrepot --help)\n";
+  });
+  AddChoice(app.get(), "-o,--output", formats, "plain, json, jsonl or csv", parsed.format);
   AddReadsAndWrites(*app, parsed);
   AddSearches(*app, parsed);
   AddRest(*app, parsed);
@@ -204,6 +215,8 @@ std::optional<ExitStatus> Parse(CLI::App& app, std::vector<std::string> words) {
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the back.
   try {
     app.parse(std::move(words));
+    // Not by require_subcommand(), which does not name a word that is no command.
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A command");
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? ExitStatus::kOk : ExitStatus::kUsage;
@@ -220,7 +233,8 @@ ExitStatus RunProgram(const std::vector<std::string>& arguments) {
                   "Endpoint; $ENTREPOT_SERVER or tcp://127.0.0.1:5555");
   app->add_option("-t,--timeout", parsed.timeout, "Of one call; 5s if left out");
   app->add_option("--retries", parsed.retries, "Of one call; 3 if left out")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::NonNegativeNumber)
+      ->option_text("NUMBER");
   CLI::App* sub = nullptr;
   Add<ShellCommand>(*app, parsed, "shell", "A prompt with history and completion", &sub);
   if (const std::optional<ExitStatus> status = Parse(*app, arguments)) return *status;

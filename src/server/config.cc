@@ -295,8 +295,10 @@ Result<CommandLine> ParseCommandLine(std::span<const char* const> arguments,
   app.add_flag("--print-config", line.print_config, "Prints the configuration, and ends.");
   app.footer(
       fmt::format("Each option can also be set as a key of the file, or as an environment "
-                  "variable ({}).\nFlags beat variables, variables beat the file.",
-                  VariableName("max-value-bytes")));
+                  "variable ({}).\nFlags beat variables, variables beat the file.\n\n"
+                  "Tools for a data folder: {} verify, repair or dump (docs/OPERATING.md).",
+                  VariableName("max-value-bytes"), kProgram));
+  app.allow_extras();
   AddOptions(app, line.given);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
@@ -306,6 +308,11 @@ Result<CommandLine> ParseCommandLine(std::span<const char* const> arguments,
     line.answer = fmt::format("{}\n", version_text.what());
   } catch (const CLI::ParseError& error) {
     return Status(Code::kInvalidArgument, fmt::format("{} (see --help)", error.what()));
+  }
+  // What follows it may be its value.
+  if (const std::vector<std::string> unknown = app.remaining(); !unknown.empty()) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("there is no option {} (see --help)", unknown.front()));
   }
   return line;
 }

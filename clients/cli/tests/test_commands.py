@@ -57,7 +57,9 @@ def test_a_mistake_is_status_2_and_sends_nothing(entrepot: CommandLine) -> None:
                   ["del", "--prefix", "a", "--if-version", "1"]):
         ran = entrepot(*words)
         assert ran.status == USAGE, (words, ran)
-        assert ran.error, words
+        assert ran.error.startswith("entrepot: ") and ran.error.count("\n") == 1, (words, ran)
+    assert "frobnicate" in entrepot("frobnicate").error
+    assert "xml is not plain, json, jsonl or csv" in entrepot("-o", "xml", "get", "a").error
     assert entrepot("count").text == "0\n"
 
 
