@@ -87,8 +87,10 @@ test-nightly: test test-mutants ## Runs every test, the long rounds, the fuzzers
 test-mutants: deps ## Breaks each promise on purpose and shows that its test turns red.
 	$(PYTHON) tests/mutants/run_mutants.py
 
-bench: deps build ## Measures the server and the bare echoes, into docs/benchmarks.
+bench: deps build ## Measures the server, the bare echoes and the parts, into docs/benchmarks.
 	$(PYTHON) clients/bench/run_bench.py
+	@cmake/install_packages.sh bench
+	$(PYTHON) tests/bench/run_micro.py
 
 bench-peers: deps build ## Measures it beside Redis and memcached, which this installs.
 	@cmake/install_packages.sh bench

@@ -21,8 +21,8 @@ test_packages=(
   python3-pytest python3-venv python3-pip python3-setuptools mypy
   python3-jsonschema libmsgpack-dev tmux patch
 )
-# What the server is measured against.
-bench_packages=(redis-server memcached)
+# What the server is measured against, and what counts its instructions.
+bench_packages=(redis-server memcached valgrind)
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi

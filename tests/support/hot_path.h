@@ -86,7 +86,7 @@ class HotPath::Sender {
     }
   }
 
-  // A turn. They come again after kTurns of them. A function of its own, so that it can be counted.
+  // A turn. They come again after kTurns of them. A function of its own, which callgrind can count.
   __attribute__((noinline)) void Send() {
     lane_->Handle({inbound_.data() + next_, turn_messages_}, &discard_);
     next_ = (next_ + turn_messages_) % inbound_.size();
