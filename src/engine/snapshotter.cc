@@ -4,6 +4,7 @@
 #include <chrono>
 #include <vector>
 
+#include "log/backup.h"
 #include "store/snapshot_item.h"
 
 namespace entrepot {
@@ -18,18 +19,24 @@ Status GivenUp() { return Status(Code::kUnavailable, "the server stops"); }
 
 }  // namespace
 
-Snapshotter::Snapshotter(Engine* engine, FileLog* log, FileSystem* files, Report report)
-    : engine_(engine), log_(log), files_(files), report_(std::move(report)), thread_([this] {
-        Run();
-      }) {}
+Snapshotter::Snapshotter(Engine* engine, FileLog* log, FileSystem* files, Report report,
+                         TasksDone tasks_done)
+    : engine_(engine),
+      log_(log),
+      files_(files),
+      report_(std::move(report)),
+      tasks_done_(std::move(tasks_done)),
+      thread_([this] { Run(); }) {}
 
-Snapshotter::~Snapshotter() {
+Snapshotter::~Snapshotter() { Stop(); }
+
+void Snapshotter::Stop() {
   {
     MutexLock lock(mu_);
     stopping_.store(true, std::memory_order_relaxed);
     wake_.NotifyOne();
   }
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Snapshotter::Request() {
@@ -38,23 +45,77 @@ void Snapshotter::Request() {
   wake_.NotifyOne();
 }
 
+Result<std::shared_ptr<const SnapshotTask>> Snapshotter::Ask(std::string destination) {
+  if (!destination.empty()) {
+    // Told before a snapshot is written for nothing.
+    if (Status status = CheckIsFree(*files_, destination); !status.ok()) return status;
+  }
+  auto task = std::make_shared<SnapshotTask>(std::move(destination));
+  MutexLock lock(mu_);
+  if (stopping()) return GivenUp();
+  if (waiting_ == kSnapshotTasksMax) {
+    return Status(Code::kOverloaded, "too many wait for a snapshot already");
+  }
+  ++waiting_;
+  tasks_.push_back(task);
+  wake_.NotifyOne();
+  return std::shared_ptr<const SnapshotTask>(std::move(task));
+}
+
 void Snapshotter::Run() {
-  for (;;) {
+  while (!stopping()) {
     bool requested;
+    Tasks tasks;
     {
       MutexLock lock(mu_);
-      if (!requested_ && !stopping()) wake_.WaitFor(mu_, kPeriod);
-      if (stopping()) return;
-      requested = std::exchange(requested_, false);
+      if (!requested_ && tasks_.empty() && !stopping()) wake_.WaitFor(mu_, kPeriod);
+      if (stopping()) break;
+      tasks.swap(tasks_);
+      requested = std::exchange(requested_, false) || !tasks.empty();
     }
     const uint64_t grown = log_->bytes() - std::min(log_->bytes(), log_bytes_before_);
     if (!requested && grown < std::max(kSnapshotLogBytesMin, snapshot_bytes_)) continue;
     const Result<SnapshotInfo> snapshot = Write();
-    if (stopping()) return;
     if (snapshot.ok()) written_.fetch_add(1, std::memory_order_relaxed);
     log_bytes_before_ = log_->bytes();
-    report_(snapshot);
+    if (!stopping()) report_(snapshot);
+    FinishTasks(tasks, snapshot);
   }
+  Tasks left;
+  {
+    MutexLock lock(mu_);
+    left.swap(tasks_);
+  }
+  FinishTasks(left, GivenUp());
+}
+
+void Snapshotter::FinishTasks(const Tasks& tasks, const Result<SnapshotInfo>& snapshot) {
+  for (const std::shared_ptr<SnapshotTask>& task : tasks) {
+    if (!snapshot.ok()) {
+      task->Finish(snapshot.status());
+    } else if (task->destination().empty()) {
+      task->Finish(snapshot->begin);
+    } else {
+      task->Finish(WriteBackupFrom(*snapshot, task->destination()));
+    }
+    {
+      MutexLock lock(mu_);
+      --waiting_;
+    }
+    tasks_done_();
+  }
+}
+
+Result<uint64_t> Snapshotter::WriteBackupFrom(const SnapshotInfo& snapshot,
+                                              const std::string& destination) {
+  const BackupSource source{.identity = log_->identity(),
+                            .snapshot = snapshot,
+                            .segments = log_->SegmentsFrom(snapshot.begin)};
+  // A backup must not know either what the log may still lose.
+  const Committer& committer = engine_->committer();
+  Status status = WaitForDisk(committer.last_revision(), committer.last_record());
+  if (!status.ok()) return status;
+  return WriteBackup(*files_, log_->folder(), source, destination, [this] { return stopping(); });
 }
 
 Result<SnapshotInfo> Snapshotter::Write() {
@@ -113,16 +174,21 @@ Result<SnapshotInfo> Snapshotter::WriteTo(SnapshotWriter* writer) {
   const uint64_t end = committer.last_revision();
   if (status = writer->Finish(end); !status.ok()) return status;
   // A snapshot must not know what the log may still lose.
-  const uint64_t end_record = committer.last_record();
+  if (status = WaitForDisk(end, committer.last_record()); !status.ok()) return status;
+  snapshot_bytes_ = writer->bytes();
+  return writer->Publish();
+}
+
+Status Snapshotter::WaitForDisk(uint64_t revision, uint64_t record) {
+  Committer& committer = engine_->committer();
   committer.RequestSync();
-  while (committer.synced() < end || committer.synced_record() < end_record) {
+  while (committer.synced() < revision || committer.synced_record() < record) {
     if (committer.failed()) return Status(Code::kUnavailable, committer.failure());
     MutexLock lock(mu_);
     if (stopping()) return GivenUp();
     wake_.WaitFor(mu_, kSyncPeriod);
   }
-  snapshot_bytes_ = writer->bytes();
-  return writer->Publish();
+  return Status();
 }
 
 }  // namespace entrepot

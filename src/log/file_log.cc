@@ -43,6 +43,15 @@ void ChainRecords(std::span<char> records, LogEnd& end) {
 
 }  // namespace
 
+std::vector<LogSegment> SegmentsFrom(std::span<const LogSegment> segments, uint64_t from) {
+  std::vector<LogSegment> found;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const bool last = i + 1 == segments.size();
+    if (last || segments[i + 1].previous_revision >= from) found.push_back(segments[i]);
+  }
+  return found;
+}
+
 FileLog::FileLog(FileSystem& files, std::string folder, const FileLogOptions& options,
                  const Identity& identity, const LogEnd& end, std::vector<LogSegment> segments,
                  std::unique_ptr<FileLock> lock)
@@ -327,12 +336,7 @@ Status FileLog::Trim(uint64_t to) {
 
 std::vector<LogSegment> FileLog::SegmentsFrom(uint64_t from) const {
   MutexLock lock(mu_);
-  std::vector<LogSegment> segments;
-  for (size_t i = 0; i < segments_.size(); ++i) {
-    const bool last = i + 1 == segments_.size();
-    if (last || segments_[i + 1].previous_revision >= from) segments.push_back(segments_[i]);
-  }
-  return segments;
+  return entrepot::SegmentsFrom(segments_, from);
 }
 
 Result<std::unique_ptr<SegmentReader>> FileLog::OpenSegment(uint64_t segment) const {

@@ -79,6 +79,9 @@ struct LogSegment {
   uint32_t checksum = 0;           // Of its last record.
 };
 
+// Of `segments`, those that may hold records whose revision is at least `from`, in order.
+std::vector<LogSegment> SegmentsFrom(std::span<const LogSegment> segments, uint64_t from);
+
 class FileLog final : public Log {
  public:
   // Used by OpenLog(): a log that ends at `end`, whose segments are `segments`, and into which

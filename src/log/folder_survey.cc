@@ -60,16 +60,19 @@ class Surveyor {
   }
 
   Status LookAtIdentity() {
-    if (!Has(kIdentityName)) {
+    survey_.is_backup = Has(kBackupName) && !Has(kIdentityName);
+    const std::string_view name = survey_.is_backup ? kBackupName : kIdentityName;
+    if (!Has(name)) {
       Found(Finding::Kind::kDamage, kIdentityName, 0,
             fmt::format("damage: {} has no file \"{}\"", folder_, kIdentityName));
       return Status();
     }
     const Result<std::string> bytes =
-        ReadWholeFile(files_, folder_ + "/" + std::string(kIdentityName), kSmallFileBytesMax);
-    if (!bytes.ok()) return Judge(bytes.status(), kIdentityName);
-    const Result<Identity> identity = DecodeIdentity(*bytes, kIdentityName);
-    if (!identity.ok()) return Judge(identity.status(), kIdentityName);
+        ReadWholeFile(files_, folder_ + "/" + std::string(name), kSmallFileBytesMax);
+    if (!bytes.ok()) return Judge(bytes.status(), name);
+    const Result<Identity> identity =
+        survey_.is_backup ? DecodeBackupMark(*bytes, name) : DecodeIdentity(*bytes, name);
+    if (!identity.ok()) return Judge(identity.status(), name);
     survey_.identity = *identity;
     return Status();
   }

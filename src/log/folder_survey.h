@@ -1,7 +1,7 @@
 // Looks at a data folder without changing it: what is there, where the log ends, whether the last
 // stop was clean, and what is wrong.
 //
-// Starts, `verify` and `repair` all judge by it, so that they never disagree.
+// Starts, `verify`, `repair` and `restore` all judge by it, so that they never disagree.
 //
 // Thread safety: functions over values. Nobody may write the folder meanwhile.
 #pragma once
@@ -36,6 +36,7 @@ struct Finding {
 struct FolderSurvey {
   std::vector<std::string> names;  // Of all files.
   std::optional<Identity> identity;
+  bool is_backup = false;  // And no data folder: a start is refused.
   // The log's segments, as far as they are whole: the first damage ends them.
   std::vector<LogSegment> segments;
   // Of the records in `segments`.

@@ -12,9 +12,11 @@ namespace {
 
 // Persistent: never change.
 constexpr std::string_view kIdentityMagic = "entrepot";
+constexpr std::string_view kBackupMagic = "entrback";
 constexpr std::string_view kSegmentMagic = "entr-log";
 constexpr std::string_view kStoppedMagic = "entrstop";
-static_assert(kIdentityMagic.size() == 8 && kSegmentMagic.size() == 8 && kStoppedMagic.size() == 8);
+static_assert(kIdentityMagic.size() == 8 && kBackupMagic.size() == 8 && kSegmentMagic.size() == 8 &&
+              kStoppedMagic.size() == 8);
 
 constexpr size_t kVersionOffset = 8;
 constexpr size_t kChecksumOffset = 12;
@@ -97,8 +99,10 @@ using log_internal::BeginFrame;
 using log_internal::CheckFrame;
 using log_internal::SealFrame;
 
-std::string EncodeIdentity(const Identity& identity) {
-  std::string bytes = BeginFrame(kIdentityMagic);
+namespace {
+
+std::string EncodeWhose(const Identity& identity, std::string_view magic) {
+  std::string bytes = BeginFrame(magic);
   AppendLittle<uint64_t>(bytes, identity.history);
   AppendLittle<uint64_t>(bytes, identity.node);
   SealFrame(bytes);
@@ -106,14 +110,33 @@ std::string EncodeIdentity(const Identity& identity) {
   return bytes;
 }
 
-Result<Identity> DecodeIdentity(std::string_view bytes, std::string_view name) {
-  const Status status = CheckFrame(bytes, kIdentityMagic, kIdentityBytes, name);
+Result<Identity> DecodeWhose(std::string_view bytes, std::string_view magic,
+                             std::string_view name) {
+  const Status status = CheckFrame(bytes, magic, kIdentityBytes, name);
   if (!status.ok()) return status;
   Cursor cursor(bytes.substr(kFrameBytes));
   Identity identity;
   identity.history = cursor.U64();
   identity.node = cursor.U64();
   return identity;
+}
+
+}  // namespace
+
+std::string EncodeIdentity(const Identity& identity) {
+  return EncodeWhose(identity, kIdentityMagic);
+}
+
+Result<Identity> DecodeIdentity(std::string_view bytes, std::string_view name) {
+  return DecodeWhose(bytes, kIdentityMagic, name);
+}
+
+std::string EncodeBackupMark(const Identity& identity) {
+  return EncodeWhose(identity, kBackupMagic);
+}
+
+Result<Identity> DecodeBackupMark(std::string_view bytes, std::string_view name) {
+  return DecodeWhose(bytes, kBackupMagic, name);
 }
 
 std::string EncodeSegmentHeader(const SegmentHeader& header) {

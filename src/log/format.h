@@ -6,6 +6,7 @@
 // Thread safety: functions over values.
 //
 //    folder   := identity lock [stopped] segment+ snapshot* temporary*
+//    backup   := mark [lock] stopped segment+ [snapshot]
 //    segment  := header group* zero*           -- 16 hex digits of its number, ".log"; from 1 on
 //    group    := record(kGroup) record*
 //
@@ -13,6 +14,7 @@
 //    file
 //                                                              or header
 //    identity := frame history:u64 node:u64                                          -- 32 bytes
+//    mark     := frame history:u64 node:u64                           -- 32 bytes, another magic
 //    header   := frame history:u64 segment:u64 salt:u64 bytes:u64 previous_end:u64
 //                previous_revision:u64 previous_time_ms:u64 ceiling:u64
 //                previous_checksum:u32 zero:u32                                       -- 88 bytes
@@ -37,6 +39,8 @@ namespace entrepot {
 inline constexpr uint32_t kFormatVersion = 1;
 
 inline constexpr std::string_view kIdentityName = "identity";
+// Of a backup, which has it instead of an identity; see backup.h.
+inline constexpr std::string_view kBackupName = "backup";
 inline constexpr std::string_view kLockName = "lock";
 inline constexpr std::string_view kStoppedName = "stopped";
 // A file that is not finished; every start removes it.
@@ -87,12 +91,15 @@ struct GroupHeader {
 };
 
 std::string EncodeIdentity(const Identity& identity);
+// The mark of a backup says whose it is.
+std::string EncodeBackupMark(const Identity& identity);
 std::string EncodeSegmentHeader(const SegmentHeader& header);
 std::string EncodeStopped(const Stopped& stopped);
 
 // The inverse. `name` is the file's, for the message. Errors: kInternal for damage,
 // kInvalidArgument for what is no file of Entrepôt's or is of a newer format version.
 Result<Identity> DecodeIdentity(std::string_view bytes, std::string_view name);
+Result<Identity> DecodeBackupMark(std::string_view bytes, std::string_view name);
 Result<SegmentHeader> DecodeSegmentHeader(std::string_view bytes, std::string_view name);
 Result<Stopped> DecodeStopped(std::string_view bytes, std::string_view name);
 

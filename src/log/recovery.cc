@@ -36,6 +36,13 @@ Status MakeFolder(FileSystem& files, const std::string& folder) {
 // A folder that has no identity yet must be empty, but for what an earlier attempt at Create()
 // left: its identity has a temporary name until the first segment is there.
 Status CheckLeftovers(const std::string& folder, const std::vector<std::string>& names) {
+  if (Contains(names, kBackupName)) {
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{} is a backup; 'entrepot-server restore {} DIR' makes a data folder "
+                    "of it",
+                    folder, folder));
+  }
   const bool interrupted = Contains(names, IdentityTemporary());
   for (const std::string& name : names) {
     if (name == kLockName || name == kLostAndFound || name.ends_with(kTemporarySuffix) ||

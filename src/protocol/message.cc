@@ -7,7 +7,7 @@ namespace {
 constexpr std::array<std::string_view, kMethods> kMethodNames = {
     "unknown", "hello", "ping",     "set",      "get",    "delete",  "increment", "append",
     "prepend", "touch", "get_many", "transact", "find",   "scan",    "count",     "delete_prefix",
-    "sync",    "stats", "watch",    "unwatch",  "credit", "changes",
+    "sync",    "stats", "watch",    "unwatch",  "credit", "changes", "save",      "backup",
 };
 
 }  // namespace

@@ -41,8 +41,10 @@ enum class Method : uint8_t {
   kUnwatch,
   kCredit,
   kChanges,
+  kSave,
+  kBackup,
 };
-inline constexpr size_t kMethods = static_cast<size_t>(Method::kChanges) + 1;
+inline constexpr size_t kMethods = static_cast<size_t>(Method::kBackup) + 1;
 
 // The name on the wire; "unknown" for kUnknown.
 std::string_view MethodName(Method method);

@@ -1,5 +1,7 @@
 #include "server/commands.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "server/cursor.h"
@@ -15,6 +17,14 @@ constexpr int64_t kIndexRetryMs = 100;
 constexpr int64_t kStartingRetryMs = 100;
 // Pages that a count reads before others have their turn on the worker.
 constexpr uint32_t kSlicePages = 16;
+
+// What a server does not have that keeps its data in memory only.
+constexpr Method kFolderMethods[] = {Method::kSave, Method::kBackup};
+
+bool NeedsFolder(Method method) {
+  return std::find(std::begin(kFolderMethods), std::end(kFolderMethods), method) !=
+         std::end(kFolderMethods);
+}
 
 void PackNumber(ByteBuffer* out, const Number& number) {
   if (const auto* const integer = std::get_if<int64_t>(&number)) {
@@ -140,6 +150,8 @@ class Commands::Call {
   bool no_room() const { return no_room_; }
   // Or it has done a slice of its work.
   bool unfinished() const { return unfinished_; }
+  // Or it has something under way that it waits for.
+  bool waits() const { return waits_; }
   int64_t retry_after_ms() const { return retry_after_ms_; }
   const Gate& gate() const { return gate_; }
   // For an error that says where the history begins.
@@ -189,6 +201,10 @@ class Commands::Call {
         return AddCredit();
       case Method::kChanges:
         return Changes();
+      case Method::kSave:
+        return Save();
+      case Method::kBackup:
+        return Backup();
       case Method::kUnknown:
         break;
     }
@@ -237,8 +253,12 @@ class Commands::Call {
     PackString(out_, engine_.history());
     PackVersion(out_, engine_.committer().synced());
     PackName(out_, "features");
-    PackArray(out_, kMethods - 1 + 2);
-    for (size_t i = 1; i < kMethods; ++i) PackString(out_, MethodName(static_cast<Method>(i)));
+    const size_t left_out = facts.data == nullptr ? std::size(kFolderMethods) : 0;
+    PackArray(out_, static_cast<uint32_t>(kMethods - 1 - left_out + 2));
+    for (size_t i = 1; i < kMethods; ++i) {
+      const Method method = static_cast<Method>(i);
+      if (left_out == 0 || !NeedsFolder(method)) PackString(out_, MethodName(method));
+    }
     PackString(out_, "once");
     PackString(out_, "durable");
     PackName(out_, "limits");
@@ -651,6 +671,53 @@ class Commands::Call {
     return Status();
   }
 
+  Status Save() {
+    if (Status status = NoParams(); !status.ok()) return status;
+    return WaitForFolder({});
+  }
+
+  Status Backup() {
+    MsgpackReader reader(request_.params[0]);
+    Token token;
+    if (request_.param_count != 1 || !reader.Next(&token) || token.type != Token::kString) {
+      return Status(Code::kInvalidArgument, "backup takes the path of a folder, a str");
+    }
+    if (!token.bytes.starts_with('/') || token.bytes.find('\0') != token.bytes.npos) {
+      return Status(Code::kInvalidArgument,
+                    fmt::format("backup takes an absolute path on the server's machine, not {}",
+                                Quoted(token.bytes)));
+    }
+    std::string_view destination = token.bytes;
+    while (destination.size() > 1 && destination.ends_with('/')) destination.remove_suffix(1);
+    return WaitForFolder(destination);
+  }
+
+  // Has a snapshot written, and at `destination`, if that is not empty, a backup.
+  Status WaitForFolder(std::string_view destination) {
+    DataFolder* const data = commands_.facts_.data;
+    if (data == nullptr) {
+      return Status(Code::kUnknownMethod,
+                    fmt::format("this server keeps its data in memory only (--data none), so it "
+                                "has no method {}",
+                                MethodName(request_.method)));
+    }
+    if (TooLong()) return Status();
+    if (walk_->task == nullptr) {
+      Result<std::shared_ptr<const SnapshotTask>> asked =
+          data->snapshotter()->Ask(std::string(destination));
+      if (!asked.ok()) return asked.status();
+      walk_->task = *asked;
+    }
+    waits_ = !walk_->task->done();
+    if (waits_) return Status();
+    const Result<uint64_t> outcome = std::exchange(walk_->task, nullptr)->outcome();
+    if (!outcome.ok()) return outcome.status();
+    Head();
+    PackMap(out_, 1);
+    PackVersion(out_, *outcome);
+    return Status();
+  }
+
   Status Stats() {
     if (Status status = NoParams(); !status.ok()) return status;
     if (TooLong()) return Status();
@@ -829,6 +896,7 @@ class Commands::Call {
   bool too_long_ = false;
   bool no_room_ = false;
   bool unfinished_ = false;
+  bool waits_ = false;
   int64_t retry_after_ms_ = 0;
   std::optional<uint64_t> oldest_;
 };
@@ -874,6 +942,7 @@ Commands::Verdict Commands::Run(const Request& request, const Origin& origin, bo
     reply->GoBack(mark);
     return call.too_long() ? Verdict::kLong : Verdict::kNoRoom;
   }
+  if (call.waits()) return Verdict::kWaits;
   gate->Add(call.gate());
   if (call.unfinished()) return Verdict::kUnfinished;
   thread->metrics->requests[static_cast<size_t>(request.method)].Add(1);

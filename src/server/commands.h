@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "engine/engine.h"
 #include "protocol/encoder.h"
 #include "protocol/message.h"
+#include "server/data_folder.h"
 #include "server/feed.h"
 #include "server/logger.h"
 #include "server/metrics.h"
@@ -27,8 +29,9 @@ struct ServerFacts {
   std::string server;  // Name and version.
   std::string sync;    // What an acknowledgement waits for.
   std::vector<std::string> listen;
-  std::string feed;   // Empty: off.
-  std::string admin;  // Likewise.
+  std::string feed;            // Empty: off.
+  std::string admin;           // Likewise.
+  DataFolder* data = nullptr;  // Null: data is kept in memory only.
   int64_t start_ms = 0;
 };
 
@@ -40,13 +43,14 @@ struct CommandThread {
   ThreadMetrics* metrics;
 };
 
-// How far a `count` has come.
+// How far a `count` has come; and what a `save` or a `backup` waits for.
 struct CountWalk {
   uint64_t pages = 0;
   uint64_t count = 0;
   uint64_t version = 0;
   uint64_t version_end = 0;
   IndexRange rest;
+  std::shared_ptr<const SnapshotTask> task;
 };
 
 // What of a body's answer is not in its reply: for the feed, once the body has run.
@@ -64,6 +68,7 @@ class Commands {
     kLong,        // Takes long, nothing has happened: to be run on a worker.
     kUnfinished,  // A slice of it was done: to be run again, with the same walk.
     kNoRoom,      // The commit queue is full, nothing has happened: to be run after progress.
+    kWaits,       // For a snapshot: to be run again, with the same walk, when tasks are done.
   };
 
   // All outlive it.
@@ -74,8 +79,8 @@ class Commands {
   void SetFacts(ServerFacts facts, StatsSource stats);
 
   // Runs one request of `origin`, appends its response to `reply`, and adds to `gate` what that has
-  // to wait for. `walk` is the body's, and empty but after kUnfinished; so is `feed_work`, to which
-  // the responses move that stand before a call of `changes`. Without
+  // to wait for. `walk` is the body's, and empty but after kUnfinished and kWaits; so is
+  // `feed_work`, to which the responses move that stand before a call of `changes`. Without
   // `long_allowed` what may take long is not run.
   Verdict Run(const Request& request, const Origin& origin, bool long_allowed,
               CommandThread* thread, CountWalk* walk, FeedWork* feed_work, Reply* reply,

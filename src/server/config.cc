@@ -296,7 +296,8 @@ Result<CommandLine> ParseCommandLine(std::span<const char* const> arguments,
   app.footer(
       fmt::format("Each option can also be set as a key of the file, or as an environment "
                   "variable ({}).\nFlags beat variables, variables beat the file.\n\n"
-                  "Tools for a data folder: {} verify, repair or dump (docs/OPERATING.md).",
+                  "For a data folder that no server uses: {} verify|repair|dump DIR, backup DIR "
+                  "DEST,\nrestore BACKUP DIR.",
                   VariableName("max-value-bytes"), kProgram));
   app.allow_extras();
   AddOptions(app, line.given);

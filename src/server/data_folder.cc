@@ -71,7 +71,7 @@ Status DataFolder::RestoreSnapshot(Engine* engine) {
   return Status();
 }
 
-Status DataFolder::Recover(Engine* engine) {
+Status DataFolder::Recover(Engine* engine, Snapshotter::TasksDone tasks_done) {
   const int64_t start_us = MonotonicMicros();
   if (opened_.snapshot) {
     if (Status status = RestoreSnapshot(engine); !status.ok()) return status;
@@ -103,7 +103,8 @@ Status DataFolder::Recover(Engine* engine) {
         } else {
           logger_.Warning("no snapshot could be written: {}", snapshot.status().message());
         }
-      });
+      },
+      std::move(tasks_done));
   return Status();
 }
 

@@ -25,8 +25,9 @@ class DataFolder {
   void Describe(Engine::Options* options) const;
 
   // Makes the store from the snapshot and the log, by as many threads as there are cores. Then
-  // snapshots are written when they are due. `engine` outlives the folder's Stop().
-  Status Recover(Engine* engine);
+  // snapshots are written when they are due, and `tasks_done` is called as Snapshotter says.
+  // `engine` outlives the folder's StopSnapshots().
+  Status Recover(Engine* engine, Snapshotter::TasksDone tasks_done);
   // Entries put back so far, and how many there are to be, as far as that is known.
   uint64_t recovered() const { return recovered_.load(std::memory_order_relaxed); }
   uint64_t to_recover() const { return opened_.snapshot ? opened_.snapshot->items : 0; }

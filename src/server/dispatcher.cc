@@ -267,11 +267,13 @@ Dispatcher::Stop Dispatcher::Run(std::span<const Request> ahead, const Origin& o
       case Commands::Verdict::kUnfinished:
       case Commands::Verdict::kLong:
       case Commands::Verdict::kNoRoom:
+      case Commands::Verdict::kWaits:
         body->decoder = Decoder({request.begin, static_cast<size_t>(body->end - request.begin)},
                                 limits.nesting);
         return verdict == Commands::Verdict::kUnfinished ? Stop::kSlice
                : verdict == Commands::Verdict::kLong     ? Stop::kLong
-                                                         : Stop::kNoRoom;
+               : verdict == Commands::Verdict::kNoRoom   ? Stop::kNoRoom
+                                                         : Stop::kWaits;
     }
   }
   return body->decoder.AtEnd() ? Stop::kEnd : Stop::kNone;
@@ -339,6 +341,7 @@ void Dispatcher::Work() {
   for (;;) {
     uint64_t peer;
     Job* job;
+    uint64_t wakes;
     {
       MutexLock lock(mu_);
       while (runnable_.empty() && !stopping_) work_.Wait(mu_);
@@ -347,6 +350,7 @@ void Dispatcher::Work() {
       runnable_.pop_front();
       // The first job is this thread's until it makes the peer runnable again, or takes it out.
       job = strands_[peer].front().get();
+      wakes = wakes_;
     }
     const Stop stop = RunSlice(job, &ahead, &thread);
     std::vector<Outbound> ready;
@@ -369,6 +373,9 @@ void Dispatcher::Work() {
     MutexLock lock(mu_);
     if (stop == Stop::kNoRoom) {
       starved_.push_back(peer);
+    } else if (stop == Stop::kWaits && wakes == wakes_) {
+      // What was done since the look at `wakes_` has called nobody: then it runs again at once.
+      waiting_.push_back(peer);
     } else if (stop == Stop::kEnd) {
       auto& strand = strands_[peer];
       waiting_bytes_.fetch_sub(job->bytes.size(), std::memory_order_relaxed);
@@ -506,6 +513,14 @@ void Dispatcher::OnProgress() {
     work_.NotifyAll();
   }
   idle_.NotifyAll();
+}
+
+void Dispatcher::WakeWaiting() {
+  MutexLock lock(mu_);
+  ++wakes_;
+  runnable_.insert(runnable_.end(), waiting_.begin(), waiting_.end());
+  waiting_.clear();
+  work_.NotifyAll();
 }
 
 bool Dispatcher::Drain(int64_t timeout_ms) {

@@ -59,6 +59,9 @@ class Dispatcher final : public MessageHandler {
   // outcome_unknown.
   void OnProgress();
 
+  // Has those run again that wait for a snapshot.
+  void WakeWaiting();
+
   // Returns when all that was handed over has been answered, or after `timeout_ms`: then false.
   bool Drain(int64_t timeout_ms);
 
@@ -127,6 +130,7 @@ class Dispatcher final : public MessageHandler {
     kSlice,   // A request has done a slice of its work and wants to go on later.
     kLong,    // A request is to run on a worker.
     kNoRoom,  // A request found the commit queue full.
+    kWaits,   // A request waits for a snapshot.
   };
 
   // Decodes up to `count` requests of `body`, appends them to `ahead`, and has the processor fetch
@@ -134,8 +138,8 @@ class Dispatcher final : public MessageHandler {
   void ReadAhead(Body* body, size_t count, std::vector<Request>* ahead);
   // Has it fetch their slots, then their entries.
   void PrefetchEntries(std::span<const Request> ahead);
-  // Runs the requests that were read ahead; after kSlice, kLong and kNoRoom the decoder stands
-  // before the one that is to go on.
+  // Runs the requests that were read ahead; after kSlice, kLong, kNoRoom and kWaits the decoder
+  // stands before the one that is to go on.
   Stop Run(std::span<const Request> ahead, const Origin& origin, Code refused, bool long_allowed,
            CommandThread* thread, Body* body);
 
@@ -147,9 +151,7 @@ class Dispatcher final : public MessageHandler {
   Stop RunSlice(Job* job, std::vector<Request>* ahead, CommandThread* thread);
 
   // Whether so many replies wait for the log that nothing more is to be run.
-  bool TooManyParked() const {
-    return parked_count_.load(std::memory_order_relaxed) >= kParkedMax;
-  }
+  bool TooManyParked() const { return parked_count_.load(std::memory_order_relaxed) >= kParkedMax; }
   // Puts a reply where it waits; gives it back when it need not.
   ParkedPointer ParkLocked(ParkedPointer parked) REQUIRES(parked_mu_);
   // Moves replies that `queue` need not hold any more to `released`, or on to their next queue.
@@ -184,6 +186,8 @@ class Dispatcher final : public MessageHandler {
   std::unordered_map<uint64_t, std::deque<std::unique_ptr<Job>>> strands_ GUARDED_BY(mu_);
   std::deque<uint64_t> runnable_ GUARDED_BY(mu_);  // Peers whose first job may run.
   std::vector<uint64_t> starved_ GUARDED_BY(mu_);  // Peers whose first job found no room.
+  std::vector<uint64_t> waiting_ GUARDED_BY(mu_);  // Peers whose first job waits for a snapshot.
+  uint64_t wakes_ GUARDED_BY(mu_) = 0;             // Calls of WakeWaiting().
   bool stopping_ GUARDED_BY(mu_) = false;
 
   // Each reply stands in the queue of the first part of its gate that has not passed.

@@ -1,14 +1,18 @@
 #include "server/folder_tools.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/file.h"
 #include "base/msgpack.h"
 #include "base/random.h"
+#include "log/backup.h"
 #include "log/tools.h"
 #include "protocol/message.h"
 #include "server/json.h"
@@ -51,14 +55,15 @@ int Verify(const std::string& folder, FILE* out, FILE* err) {
                finding.message);
   }
   if (survey->Refusal() != nullptr) {
-    fmt::print(out,
-               "{} cannot be started; 'entrepot-server repair {} --dry-run' says what is left\n",
+    fmt::print(out, "{} cannot be used; 'entrepot-server repair {} --dry-run' says what is left\n",
                folder, folder);
     return Finish(out, err, ToolExit::kDamaged);
   }
   fmt::print(out, "{} is whole: {} segments up to revision {}, {} snapshots, {}\n", folder,
              survey->segments.size(), survey->end.revision, survey->snapshots.size(),
-             survey->clean ? "cleanly stopped" : "not cleanly stopped");
+             survey->is_backup ? "a backup"
+             : survey->clean   ? "cleanly stopped"
+                               : "not cleanly stopped");
   return Finish(out, err, ToolExit::kDone);
 }
 
@@ -213,34 +218,68 @@ int Dump(const std::string& folder, FILE* out, FILE* err) {
   return status.ok() ? finished : Complain(err, status);
 }
 
+// --- backup and restore ----------------------------------------------------------------------
+
+int Backup(const std::string& folder, const std::string& destination, FILE* out, FILE* err) {
+  const Result<uint64_t> revision = BackupFolder(FileSystem::Posix(), folder, destination);
+  if (!revision.ok()) return Complain(err, revision.status());
+  fmt::print(out, "{} is a backup of {} up to revision {}\n", destination, folder, *revision);
+  return Finish(out, err, ToolExit::kDone);
+}
+
+int Restore(const std::string& backup, const std::string& folder, FILE* out, FILE* err) {
+  const Result<Restored> restored = RestoreBackup(FileSystem::Posix(), backup, folder);
+  if (!restored.ok()) return Complain(err, restored.status());
+  fmt::print(out, "{} has all of {}, up to revision {}, with the new history {}\n", folder, backup,
+             restored->revision, Hex64(restored->history));
+  return Finish(out, err, ToolExit::kDone);
+}
+
+// --- the arguments ---------------------------------------------------------------------------
+
+struct Tool {
+  std::string_view name;
+  std::string_view arguments;  // As a person is told.
+  size_t folders;
+};
+constexpr Tool kTools[] = {{"verify", "DIR", 1},
+                           {"repair", "DIR [--dry-run]", 1},
+                           {"dump", "DIR", 1},
+                           {"backup", "DIR DEST", 2},
+                           {"restore", "BACKUP DIR", 2}};
+
 }  // namespace
 
 std::optional<int> RunFolderTool(std::span<const char* const> arguments, FILE* out, FILE* err) {
   if (arguments.empty()) return std::nullopt;
-  const std::string_view tool = arguments[0];
-  if (tool != "verify" && tool != "repair" && tool != "dump") return std::nullopt;
-  std::string folder;
+  const std::string_view name = arguments[0];
+  const Tool* const tool = std::find_if(std::begin(kTools), std::end(kTools),
+                                        [name](const Tool& known) { return known.name == name; });
+  if (tool == std::end(kTools)) return std::nullopt;
+  std::vector<std::string> folders;
   bool dry_run = false;
   bool meant = true;
   for (const std::string_view argument : arguments.subspan(1)) {
-    if (argument == "--dry-run" && tool == "repair") {
+    if (argument == "--dry-run" && name == "repair") {
       dry_run = true;
-    } else if (folder.empty() && !argument.empty() && argument.front() != '-') {
-      folder = argument;
+    } else if (!argument.empty() && argument.front() != '-') {
+      std::string& folder = folders.emplace_back(argument);
+      // What is made is to stand beside a folder, not inside.
+      while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
     } else {
       meant = false;
     }
   }
-  if (folder.empty() || !meant) {
-    fmt::print(err, "entrepot-server: to be called as: entrepot-server {} DIR{}\n", tool,
-               tool == "repair" ? " [--dry-run]" : "");
+  if (folders.size() != tool->folders || !meant) {
+    fmt::print(err, "entrepot-server: to be called as: entrepot-server {} {}\n", name,
+               tool->arguments);
     return Exit(ToolExit::kUsage);
   }
-  // The copy is to stand beside the folder, not inside.
-  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  if (tool == "verify") return Verify(folder, out, err);
-  if (tool == "repair") return Repair(folder, dry_run, out, err);
-  return Dump(folder, out, err);
+  if (name == "verify") return Verify(folders[0], out, err);
+  if (name == "repair") return Repair(folders[0], dry_run, out, err);
+  if (name == "dump") return Dump(folders[0], out, err);
+  if (name == "backup") return Backup(folders[0], folders[1], out, err);
+  return Restore(folders[0], folders[1], out, err);
 }
 
 }  // namespace entrepot

@@ -83,7 +83,9 @@ class Server::Parts {
                                                   &*dispatcher_));
     if (!status.ok()) return status;
     // From here on peers are answered, those who ask for data that it is being read.
-    if (data_ != nullptr) status = data_->Recover(&*engine_);
+    if (data_ != nullptr) {
+      status = data_->Recover(&*engine_, [this] { dispatcher_->WakeWaiting(); });
+    }
     if (status.ok()) engine_->SetReady();
     return status;
   }
@@ -101,6 +103,8 @@ class Server::Parts {
 
   void Stop() {
     transport_->StopReading();
+    // Whoever waits for a snapshot is told at once.
+    if (data_ != nullptr) data_->snapshotter()->Stop();
     if (!dispatcher_->Drain(kDrainMs)) {
       logger_.Warning("stopping with requests unanswered: they took longer than {} s",
                       kDrainMs / 1000);
@@ -152,6 +156,7 @@ class Server::Parts {
             .listen = transport.endpoints(),
             .feed = transport.feed_endpoint(),
             .admin = {},
+            .data = data_.get(),
             .start_ms = engine_->NowMs()};
   }
 

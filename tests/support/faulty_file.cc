@@ -213,12 +213,15 @@ Status FaultyFileSystem::SyncFolder(const std::string& path) {
 Result<std::vector<std::string>> FaultyFileSystem::List(const std::string& path) {
   MutexLock lock(mu_);
   int error = Call();
-  if (error == 0 && !folders_.contains(path)) error = ENOENT;
+  if (error == 0 && path != "/" && !folders_.contains(path)) error = ENOENT;
   if (error != 0) return ErrnoStatus("cannot list folder " + path, error);
   std::vector<std::string> found;
-  for (const auto& [name, inode] : names_) {
-    if (FolderOf(name) == path) found.push_back(name.substr(path.size() + 1));
-  }
+  const auto add = [&](const std::string& name) {
+    if (FolderOf(name) == path) found.push_back(name.substr(name.find_last_of('/') + 1));
+  };
+  for (const auto& [name, inode] : names_) add(name);
+  for (const std::string& folder : folders_) add(folder);
+  std::sort(found.begin(), found.end());
   return found;
 }
 
