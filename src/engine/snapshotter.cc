@@ -19,13 +19,15 @@ Status GivenUp() { return Status(Code::kUnavailable, "the server stops"); }
 
 }  // namespace
 
-Snapshotter::Snapshotter(Engine* engine, FileLog* log, FileSystem* files, Report report,
-                         TasksDone tasks_done)
+Snapshotter::Snapshotter(Engine* engine, FileLog* log, FileSystem* files, uint64_t begin,
+                         const LogKeep& keep, Report report, TasksDone tasks_done)
     : engine_(engine),
       log_(log),
       files_(files),
+      keep_(keep),
       report_(std::move(report)),
       tasks_done_(std::move(tasks_done)),
+      begin_(begin),
       thread_([this] { Run(); }) {}
 
 Snapshotter::~Snapshotter() { Stop(); }
@@ -73,11 +75,15 @@ void Snapshotter::Run() {
       tasks.swap(tasks_);
       requested = std::exchange(requested_, false) || !tasks.empty();
     }
-    const uint64_t grown = log_->bytes() - std::min(log_->bytes(), log_bytes_before_);
-    if (!requested && grown < std::max(kSnapshotLogBytesMin, snapshot_bytes_)) continue;
+    const uint64_t grown = LogBytesNeeded() - log_bytes_before_;
+    if (!requested && grown < std::max(kSnapshotLogBytesMin, snapshot_bytes_)) {
+      // What could not be removed is not tried again, so it is told once.
+      if (Status status = TrimLog(); !status.ok()) report_(status);
+      continue;
+    }
     const Result<SnapshotInfo> snapshot = Write();
     if (snapshot.ok()) written_.fetch_add(1, std::memory_order_relaxed);
-    log_bytes_before_ = log_->bytes();
+    log_bytes_before_ = LogBytesNeeded();
     if (!stopping()) report_(snapshot);
     FinishTasks(tasks, snapshot);
   }
@@ -118,6 +124,19 @@ Result<uint64_t> Snapshotter::WriteBackupFrom(const SnapshotInfo& snapshot,
   return WriteBackup(*files_, log_->folder(), source, destination, [this] { return stopping(); });
 }
 
+uint64_t Snapshotter::LogBytesNeeded() const {
+  uint64_t bytes = 0;
+  for (const LogSegment& segment : log_->SegmentsFrom(begin_)) bytes += segment.end;
+  return bytes;
+}
+
+Status Snapshotter::TrimLog() {
+  // The past gives way to what is written now.
+  const LogKeep keep = log_->disk_full() ? LogKeep{} : keep_;
+  const uint64_t to = log_->SuperfluousUpTo(begin_, keep, engine_->NowMs());
+  return to == 0 ? Status() : log_->Trim(to);
+}
+
 Result<SnapshotInfo> Snapshotter::Write() {
   // Every change up to R is in the store already, or its writer still holds the stripe that is
   // walked.
@@ -129,8 +148,9 @@ Result<SnapshotInfo> Snapshotter::Write() {
   // What is not finished would only take room, on a disk that may have none.
   if (!written.ok()) static_cast<void>((*created)->Abandon().ok());
   if (!written.ok()) return written;
+  begin_ = begin;
   Status status = RemoveSnapshotsBefore(*files_, log_->folder(), begin);
-  if (status.ok()) status = log_->Trim(begin);
+  if (status.ok()) status = TrimLog();
   if (!status.ok()) return status;
   return written;
 }

@@ -1,6 +1,7 @@
 // Writes snapshots of the store beside its log, without a pause: R is noted, stripes are walked in
 // turn, E is noted, and when the log is on disk up to E the snapshot gets its name and what is
-// older goes. log/snapshot.h says why that is enough.
+// older goes. log/snapshot.h says why that is enough. Of the log that the snapshot makes
+// superfluous, a part is kept for watchers, until it is too long, too old, or the disk is full.
 //
 // Backups are made by the same thread, so nothing that they copy is removed meanwhile.
 //
@@ -56,8 +57,10 @@ class Snapshotter {
   // Called when tasks are done, by the snapshotter's thread.
   using TasksDone = std::function<void()>;
 
-  // All outlive the snapshotter.
-  Snapshotter(Engine* engine, FileLog* log, FileSystem* files, Report report, TasksDone tasks_done);
+  // All outlive the snapshotter. `begin` is that of the newest snapshot in the log's folder, 0 if
+  // there is none.
+  Snapshotter(Engine* engine, FileLog* log, FileSystem* files, uint64_t begin, const LogKeep& keep,
+              Report report, TasksDone tasks_done);
   // Stops.
   ~Snapshotter();
   Snapshotter(const Snapshotter&) = delete;
@@ -84,6 +87,10 @@ class Snapshotter {
   void Run();
   Result<SnapshotInfo> Write();
   Result<SnapshotInfo> WriteTo(SnapshotWriter* writer);
+  // Bytes of the log that a start has to read.
+  uint64_t LogBytesNeeded() const;
+  // Removes what is not needed of the log and not to be kept.
+  Status TrimLog();
   // Returns when the log is on disk up to here.
   Status WaitForDisk(uint64_t revision, uint64_t record);
   void FinishTasks(const Tasks& tasks, const Result<SnapshotInfo>& snapshot);
@@ -93,6 +100,7 @@ class Snapshotter {
   Engine* const engine_;
   FileLog* const log_;
   FileSystem* const files_;
+  const LogKeep keep_;
   const Report report_;
   const TasksDone tasks_done_;
 
@@ -105,7 +113,8 @@ class Snapshotter {
   size_t waiting_ GUARDED_BY(mu_) = 0;  // And those whose snapshot is being written.
 
   // Owned by thread_.
-  uint64_t log_bytes_before_ = 0;  // Left in the log when the last snapshot was done.
+  uint64_t begin_;                 // Of the newest snapshot; 0: there is none.
+  uint64_t log_bytes_before_ = 0;  // That a start had to read when that snapshot was done.
   uint64_t snapshot_bytes_ = 0;    // Of that snapshot.
 
   std::thread thread_;

@@ -129,6 +129,7 @@ Status FileLog::Roll(SpareSegment spare) {
   MutexLock lock(mu_);
   segments_.push_back({.segment = header.segment,
                        .previous_revision = header.previous_revision,
+                       .previous_time_ms = header.previous_time_ms,
                        .end = kSegmentHeaderBytes,
                        .checksum = seed_});
   return Status();
@@ -332,6 +333,21 @@ Status FileLog::Trim(uint64_t to) {
     if (status.ok()) status = files_.SyncFolder(folder_);
     if (!status.ok()) return status;
   }
+}
+
+uint64_t FileLog::SuperfluousUpTo(uint64_t begin, const LogKeep& keep, int64_t now_ms) const {
+  MutexLock lock(mu_);
+  uint64_t kept_bytes = 0;
+  for (size_t i = segments_.size() - 1; i-- > 0;) {
+    const LogSegment& next = segments_[i + 1];
+    // Outcomes share the revision of the change before them, so those of `begin` are needed.
+    if (next.previous_revision >= begin) continue;
+    kept_bytes += segments_[i].end;
+    if (kept_bytes > keep.bytes || next.previous_time_ms < now_ms - keep.time_ms) {
+      return next.previous_revision;
+    }
+  }
+  return 0;
 }
 
 std::vector<LogSegment> FileLog::SegmentsFrom(uint64_t from) const {

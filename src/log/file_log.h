@@ -75,8 +75,16 @@ struct LogEnd {
 struct LogSegment {
   uint64_t segment = 0;
   uint64_t previous_revision = 0;  // The last one before it.
+  int64_t previous_time_ms = 0;    // Likewise, the newest time.
   uint64_t end = 0;                // Of its records; grows in the segment that is written.
   uint32_t checksum = 0;           // Of its last record.
+};
+
+// How much of the log is kept that a snapshot makes superfluous, for watchers that were away: the
+// newest of it that fits into both.
+struct LogKeep {
+  uint64_t bytes = 0;
+  int64_t time_ms = 0;  // Since the newest record of a segment.
 };
 
 // Of `segments`, those that may hold records whose revision is at least `from`, in order.
@@ -101,6 +109,10 @@ class FileLog final : public Log {
   uint64_t oldest() const override;
   Result<std::unique_ptr<LogReader>> Read(uint64_t after) override;
   Status Trim(uint64_t to) override;
+
+  // The highest revision that Trim() may be called with when a snapshot of `begin` is on disk, to
+  // leave what is needed behind that and what `keep` says at `now_ms`; 0 when nothing is to go.
+  uint64_t SuperfluousUpTo(uint64_t begin, const LogKeep& keep, int64_t now_ms) const;
 
   // The clean stop: marks the end, writes it down and cuts what was made ahead. Nothing can be
   // appended afterwards.

@@ -140,6 +140,7 @@ class Surveyor {
     last_ = std::move(*opened);
     survey_.segments.push_back({.segment = number,
                                 .previous_revision = header.previous_revision,
+                                .previous_time_ms = header.previous_time_ms,
                                 .end = last_->end(),
                                 .checksum = last_->checksum()});
     survey_.end = {.segment = number,

@@ -33,6 +33,7 @@ constexpr Range kValueBytes = {1, kValueBytesCeiling};
 constexpr Range kBodyBytes = {kMessageBytesFloor, kInputBytesInAll};
 constexpr Range kReplyBytes = {kMessageBytesFloor, Limits().reply_bytes};
 constexpr Range kNesting = {1, kNestingMax};
+constexpr Range kLogKeepBytes = {0, uint64_t{1} << 50};
 constexpr Range kRequests = {1, uint64_t{1} << 20};
 constexpr Range kHeldTogether = {1, 10'000};  // Stripes that one request may lock at once.
 static_assert(Limits().reply_bytes < kOutputBytesOfPeerHard, "the largest reply can be sent");
@@ -40,6 +41,7 @@ static_assert(Limits().reply_bytes < kOutputBytesOfPeerHard, "the largest reply 
 Status Anything(const std::string&) { return Status(); }
 
 Status CheckSync(const std::string& text) { return ReadSyncPolicy(text).status(); }
+Status CheckKeepTime(const std::string& text) { return ReadKeepTime(text).status(); }
 
 // Accepts one text only; `why` is told with every other one.
 auto Only(std::string_view only, std::string_view why) {
@@ -79,6 +81,10 @@ std::vector<Option> MakeOptionTable() {
           "sync", FIELD(options.sync), CheckSync, "always|DURATION|never",
           "When the log is synced, and so what an acknowledged write can lose: nothing, what "
           "was written within that time (100ms, 1s), or what the system has not written yet."),
+      SizeOption("log-keep-bytes", FIELD(options.log_keep_bytes), kLogKeepBytes,
+                 "Of log that no start needs any more, kept for watchers that were away."),
+      TextOption("log-keep-time", FIELD(options.log_keep_time), CheckKeepTime, "DURATION",
+                 "How long it is kept at most: 90s, 15m, 24h, 7d."),
       ChoiceOption("transport", FIELD(options.transport), transports,
                    "What speaks to the network: libzmq, or this program itself."),
       NumberOption("io-threads", FIELD(options.io_threads), kIoThreads,
@@ -329,6 +335,30 @@ Status ReadFlags(const std::map<std::string, Texts>& given, Config& config) {
   return Status();
 }
 
+// --- Durations --------------------------------------------------------------------------------
+
+constexpr int64_t kSecondMs = 1000;
+constexpr int64_t kHourMs = 3600 * kSecondMs;
+constexpr int64_t kKeepTimeMaxMs = 10 * 365 * 24 * kHourMs;
+
+struct DurationUnit {
+  std::string_view name;
+  int64_t ms;
+};
+
+// A whole number of at least 1 and one of `units`, together at most `ms_max`; in milliseconds.
+std::optional<int64_t> ParseDuration(std::string_view text, std::span<const DurationUnit> units,
+                                     int64_t ms_max) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view name = text.substr(static_cast<size_t>(end - text.data()));
+  for (const DurationUnit& unit : units) {
+    if (unit.name != name || error != std::errc()) continue;
+    if (number >= 1 && number <= ms_max / unit.ms) return number * unit.ms;
+  }
+  return std::nullopt;
+}
+
 // --- The whole --------------------------------------------------------------------------------
 
 std::string TomlValue(const Option& option, const Texts& texts) {
@@ -388,17 +418,23 @@ Result<Config> ReadConfig(std::span<const char* const> arguments, const Environm
 Result<SyncPolicy> ReadSyncPolicy(std::string_view text) {
   if (text == "always") return SyncPolicy{SyncPolicy::kAlways};
   if (text == "never") return SyncPolicy{SyncPolicy::kNever};
-  constexpr int64_t kHourMs = 3'600'000;
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  if (error == std::errc() && number >= 1 && number <= kHourMs && (unit == "ms" || unit == "s")) {
-    const int64_t interval_ms = unit == "s" ? number * 1000 : number;
-    if (interval_ms <= kHourMs) return SyncPolicy{SyncPolicy::kInterval, interval_ms};
+  constexpr DurationUnit kUnits[] = {{"ms", 1}, {"s", kSecondMs}};
+  if (const std::optional<int64_t> interval_ms = ParseDuration(text, kUnits, kHourMs)) {
+    return SyncPolicy{SyncPolicy::kInterval, *interval_ms};
   }
   return Status(
       Code::kInvalidArgument,
       fmt::format("expects always, never or a duration such as 100ms or 1s, not \"{}\"", text));
+}
+
+Result<int64_t> ReadKeepTime(std::string_view text) {
+  constexpr DurationUnit kUnits[] = {
+      {"s", kSecondMs}, {"m", 60 * kSecondMs}, {"h", kHourMs}, {"d", 24 * kHourMs}};
+  if (const std::optional<int64_t> time_ms = ParseDuration(text, kUnits, kKeepTimeMaxMs)) {
+    return *time_ms;
+  }
+  return Status(Code::kInvalidArgument,
+                fmt::format("expects a duration such as 90s, 15m, 24h or 7d, not \"{}\"", text));
 }
 
 Status CheckOptions(const Options& options) {

@@ -45,6 +45,9 @@ struct Options {
   std::string admin = "off";    // The HTTP endpoint for operators.
   std::string data = "none";    // The data folder; `none` keeps the data in memory only.
   std::string sync = "always";  // When the log is synced; see ReadSyncPolicy().
+  // Of the log that no start needs, for watchers that were away; see ReadKeepTime().
+  uint64_t log_keep_bytes = uint64_t{256} << 20;
+  std::string log_keep_time = "24h";
   TransportKind transport = TransportKind::kZmq;
   uint32_t io_threads = 1;  // Of the native transport.
   DispatchMode dispatch = DispatchMode::kInline;
@@ -79,6 +82,10 @@ Result<Config> ReadConfig(std::span<const char* const> arguments, const Environm
 // What `sync` says: "always", "never", or a duration such as "100ms" or "1s", of at least a
 // millisecond and at most an hour. Errors: kInvalidArgument.
 Result<SyncPolicy> ReadSyncPolicy(std::string_view text);
+
+// What `log_keep_time` says, in milliseconds: a duration such as "90s", "15m", "24h" or "7d", at
+// most 10 years. Errors: kInvalidArgument.
+Result<int64_t> ReadKeepTime(std::string_view text);
 
 // Whether a server can be started with `options`: ranges, endpoints, and `insecure`.
 // Errors: kInvalidArgument, with a message that names the option.

@@ -16,7 +16,8 @@ constexpr uint64_t kReplayTurn = 1024;
 
 }  // namespace
 
-Result<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& folder, Logger* logger) {
+Result<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& folder, const LogKeep& keep,
+                                                     Logger* logger) {
   Result<OpenedLog> opened = OpenLog(FileSystem::Posix(), folder, {});
   if (!opened.ok()) return opened.status();
   if (opened->created) {
@@ -32,7 +33,7 @@ Result<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& folder, 
     logger->Info("revisions {} to {} will not be given", opened->skipped->first,
                  opened->skipped->last);
   }
-  return std::unique_ptr<DataFolder>(new DataFolder(std::move(*opened), logger));
+  return std::unique_ptr<DataFolder>(new DataFolder(std::move(*opened), keep, logger));
 }
 
 void DataFolder::Describe(Engine::Options* options) const {
@@ -95,7 +96,7 @@ Status DataFolder::Recover(Engine* engine, Snapshotter::TasksDone tasks_done) {
                  to_recover(), records);
   }
   snapshotter_ = std::make_unique<Snapshotter>(
-      engine, opened_.log.get(), &FileSystem::Posix(),
+      engine, opened_.log.get(), &FileSystem::Posix(), opened_.replay_from, keep_,
       [this](const Result<SnapshotInfo>& snapshot) {
         if (snapshot.ok()) {
           logger_.Info("snapshot of {} items, revisions {} to {}", snapshot->items, snapshot->begin,

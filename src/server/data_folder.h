@@ -18,7 +18,9 @@ namespace entrepot {
 class DataFolder {
  public:
   // Opens the log in `folder`, which is made if there is none. Errors: those of OpenLog().
-  static Result<std::unique_ptr<DataFolder>> Open(const std::string& folder, Logger* logger);
+  // `keep` is how much is kept of the log that no start needs.
+  static Result<std::unique_ptr<DataFolder>> Open(const std::string& folder, const LogKeep& keep,
+                                                  Logger* logger);
 
   FileLog* log() { return opened_.log.get(); }
   // What an engine over this log begins with.
@@ -41,10 +43,12 @@ class DataFolder {
   Status Close() { return opened_.log->Stop(); }
 
  private:
-  DataFolder(OpenedLog opened, Logger* logger) : opened_(std::move(opened)), logger_(*logger) {}
+  DataFolder(OpenedLog opened, const LogKeep& keep, Logger* logger)
+      : opened_(std::move(opened)), keep_(keep), logger_(*logger) {}
   Status RestoreSnapshot(Engine* engine);
 
   OpenedLog opened_;
+  const LogKeep keep_;
   Logger& logger_;
   std::atomic<uint64_t> recovered_{0};
   std::unique_ptr<Snapshotter> snapshotter_;

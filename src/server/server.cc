@@ -176,6 +176,7 @@ class Server::Parts {
     if (data_ != nullptr) {
       add("recovered_items", data_->recovered());
       add("log_bytes", data_->log()->bytes());
+      add("log_oldest", data_->log()->oldest());
       if (engine_->ready()) add("snapshots", data_->snapshotter()->written());
     }
   }
@@ -205,7 +206,9 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, Logger* lo
   if (Status status = CheckOptions(options); !status.ok()) return status;
   std::unique_ptr<DataFolder> data;
   if (options.data != "none") {
-    Result<std::unique_ptr<DataFolder>> opened = DataFolder::Open(options.data, logger);
+    Result<std::unique_ptr<DataFolder>> opened = DataFolder::Open(
+        options.data,
+        {.bytes = options.log_keep_bytes, .time_ms = *ReadKeepTime(options.log_keep_time)}, logger);
     if (!opened.ok()) return opened.status();
     data = std::move(*opened);
   }

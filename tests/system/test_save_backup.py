@@ -8,8 +8,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from harness.disk import (contents, fill, flip_bit, kill, refused_start, run_tool, session_of,
-                          snapshots, start_durable)
+from harness.disk import (contents, fill, flip_bit, kill, refused_start, run_tool, segments,
+                          session_of, snapshots, start_durable)
 from harness.peer import CallError, Peer
 from harness.server import start_server, wait_until
 
@@ -191,3 +191,41 @@ def test_the_tools_say_how_they_are_called() -> None:
         finished = run_tool(*arguments)
         assert finished.returncode == 2, (arguments, finished)
         assert "DIR" in finished.stderr and finished.stdout == ""
+
+
+# ---- what is kept of the log --------------------------------------------------------------------
+
+MIB = 1 << 20
+# A segment is 64 MiB long (docs/FORMAT.md).
+WRITES_OF_A_SEGMENT = 80
+
+
+def write_segments(peer: Peer, count: int) -> None:
+    for number in range(count * WRITES_OF_A_SEGMENT):
+        peer.call("set", f"big {number % 10}", b"x" * MIB)
+
+
+@pytest.mark.parametrize("options,kept", [
+    (["--log-keep-bytes", "0"], False),
+    (["--log-keep-bytes", "1GiB", "--log-keep-time", "1s"], False),
+    ([], True),
+], ids=["no bytes", "no time", "default"])
+def test_the_log_behind_a_snapshot_is_kept_as_told(data: pathlib.Path, options: List[str],
+                                                   kept: bool) -> None:
+    with start_durable(data, ["--sync", "never", *options]) as server:
+        with Peer(server.endpoint) as peer:
+            write_segments(peer, 2)
+            saved = peer.call("save")["version"]
+            peer.call("set", "behind", "the snapshot")
+            if kept:
+                assert peer.call("stats")["log_oldest"] == 0
+                assert len(segments(data)) >= 3
+            else:
+                wait_until(lambda: peer.call("stats")["log_oldest"] > 0, "old log goes", TIMEOUT_S)
+                assert peer.call("stats")["log_oldest"] <= saved
+                assert segments(data)[0].name != f"{1:016x}.log"
+            before = contents(peer)
+        kill(server)
+    with start_durable(data) as server, Peer(server.endpoint) as peer:
+        assert contents(peer) == before
+        assert server.stop() == 0

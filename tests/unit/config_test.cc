@@ -190,6 +190,11 @@ TEST_F(ConfigTest, ErrorsNameWhereAndWhatWasExpected) {
   EXPECT_EQ(RefusalOf({"--dispatch", "magic"}),
             "--dispatch: expects inline or workers, not \"magic\"");
   EXPECT_THAT(RefusalOf({"--max-value-bytes", "1GiB"}), HasSubstr("a size from 1 to 33554431"));
+  EXPECT_THAT(RefusalOf({"--log-keep-time", "0s"}), HasSubstr("expects a duration"));
+  EXPECT_THAT(RefusalOf({"--log-keep-time", "4000d"}), HasSubstr("expects a duration"));
+  EXPECT_THAT(RefusalOf({"--log-keep-bytes", "-1"}), HasSubstr("log-keep-bytes"));
+  EXPECT_EQ(*ReadKeepTime("90s"), 90'000);
+  EXPECT_EQ(*ReadKeepTime("7d"), 604'800'000);
   EXPECT_THAT(RefusalOf({"--sync", "sometimes"}), HasSubstr("always, never or a duration"));
   EXPECT_THAT(RefusalOf({"--sync", "0ms"}), HasSubstr("always, never or a duration"));
   EXPECT_THAT(RefusalOf({"--feed", "on"}), StartsWith("--feed: expects off, auto or an endpoint"));

@@ -348,6 +348,55 @@ TEST(FileLogTest, TrimmingForgetsWholeSegmentsButNothingAboveTheRevision) {
   EXPECT_EQ(folder.recovered, folder.asked);
 }
 
+TEST(FileLogTest, KeepsAsMuchAsItIsToldOfWhatASnapshotMakesSuperfluous) {
+  LogFolder folder;
+  ExpectOk(folder.Open());
+  for (int group = 0; group < 40; ++group) ExpectOk(folder.Append(3, true));
+  FileLog& log = *folder.opened.log;
+  constexpr int64_t kForEver = int64_t{1} << 40;
+  const int64_t now_ms = 1000 + 120;  // As LogFolder dates its changes: that of the last one.
+  // All of it is needed, or is to be kept.
+  EXPECT_EQ(log.SuperfluousUpTo(0, {}, now_ms), 0u);
+  EXPECT_EQ(log.SuperfluousUpTo(120, {UINT64_MAX, kForEver}, now_ms), 0u);
+  // Nothing is kept: all but the segments that have revision 60 and later ones.
+  const uint64_t none = log.SuperfluousUpTo(60, {}, now_ms);
+  EXPECT_LT(none, 60u);
+  EXPECT_EQ(log.SegmentsFrom(60).front().previous_revision, none);
+  // The newest that fit: one more segment would be too much.
+  const uint64_t some = log.SuperfluousUpTo(60, {2048, kForEver}, now_ms);
+  EXPECT_GT(some, 0u);
+  EXPECT_LT(some, none);
+  // Those that have a record which is young enough.
+  const uint64_t young = log.SuperfluousUpTo(60, {UINT64_MAX, 90}, now_ms);
+  EXPECT_GT(young, 0u);
+  EXPECT_LT(young, 30u);
+
+  ExpectOk(log.Trim(some));
+  EXPECT_EQ(log.oldest(), some);
+  EXPECT_EQ(log.SuperfluousUpTo(60, {2048, kForEver}, now_ms), 0u);
+  EXPECT_EQ(log.Read(some - 1).status().code(), Code::kHistoryLost);
+  Result<std::unique_ptr<LogReader>> reader = log.Read(some);
+  ASSERT_TRUE(reader.ok());
+  uint64_t next = some + 1;
+  const Result<bool> more = (*reader)->Read(SIZE_MAX, 120, [&next](const Record& record) {
+    EXPECT_EQ(record.revision, next++);
+    return Status();
+  });
+  ASSERT_TRUE(more.ok());
+  EXPECT_EQ(next, 121u);
+}
+
+// An outcome that came behind the snapshot's begin has the begin's revision.
+TEST(FileLogTest, WhatSharesTheBeginOfASnapshotIsNotSuperfluous) {
+  LogFolder folder;
+  ExpectOk(folder.Open());
+  ExpectOk(folder.Append(3, true));
+  ExpectOk(folder.opened.log->BeginSegment());
+  ExpectOk(folder.Append(3, true));
+  EXPECT_EQ(folder.opened.log->SuperfluousUpTo(3, {}, 0), 0u);
+  EXPECT_EQ(folder.opened.log->SuperfluousUpTo(4, {}, 0), 3u);
+}
+
 TEST(FileLogTest, ATrimmedLogWithoutItsSnapshotIsRefused) {
   LogFolder folder;
   ExpectOk(folder.Open());
