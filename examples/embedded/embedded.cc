@@ -67,5 +67,5 @@ int main(int argc, char** argv) {
   std::cout << "4 threads did " << kThreads * kJobs << " jobs; one more makes " << answer.get()
             << "\n";
   socket.close();
-  (*server)->Stop();
+  return (*server)->Stop().ok() ? 0 : 1;
 }

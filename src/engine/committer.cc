@@ -41,13 +41,16 @@ Committer::Committer(Log* log, SyncPolicy policy, uint64_t next_revision, Progre
       ring_(next_revision - 1),
       thread_([this] { Run(); }) {}
 
-Committer::~Committer() {
+Committer::~Committer() { static_cast<void>(Stop().ok()); }
+
+Status Committer::Stop() {
   {
     MutexLock lock(wake_mu_);
     stopping_ = true;
     wake_.NotifyOne();
   }
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+  return failed() ? Status(Code::kUnavailable, failure()) : Status();
 }
 
 Code Committer::Reserve(size_t bytes) {

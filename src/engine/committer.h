@@ -84,7 +84,10 @@ class Committer {
 
   // `next_revision` is the first that will be given. `log` outlives the committer.
   Committer(Log* log, SyncPolicy policy, uint64_t next_revision, Progress progress);
-  // Writes what is queued, then stops.
+  // Writes and syncs what is queued, then stops. Nothing may be appended afterwards. Errors:
+  // kUnavailable when that was not possible, now or before.
+  Status Stop();
+  // Stops.
   ~Committer();
   Committer(const Committer&) = delete;
   Committer& operator=(const Committer&) = delete;

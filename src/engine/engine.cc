@@ -56,21 +56,24 @@ Engine::Engine(const Options& options, Log* log, const Clock& clock, Committer::
   clock_.Raise(options.time_ms);
 }
 
-Engine::~Engine() {
+Engine::~Engine() { static_cast<void>(Stop().ok()); }
+
+Status Engine::Stop() {
   {
     MutexLock lock(maintenance_mu_);
     stopping_ = true;
     maintenance_wake_.NotifyOne();
   }
-  maintenance_.join();
+  if (maintenance_.joinable()) maintenance_.join();
+  return committer_.Stop();
 }
 
 // --- Reading ----------------------------------------------------------------------------------
 
-Gate Engine::GateOfReading(const Entry* entry, int64_t now_ms, uint64_t last_removal) {
-  if (entry == nullptr) return {.open = last_removal};
-  // That an entry has expired is true whatever becomes of its last change.
-  return {.open = entry->ExpiredAt(now_ms) ? 0 : entry->version()};
+Gate Engine::GateOfReading(const Entry* entry, uint64_t last_removal) {
+  // An entry that has expired shows its last change too: were that lost, what was there before it
+  // would be there again.
+  return {.open = entry == nullptr ? last_removal : entry->version()};
 }
 
 void Engine::GetMany(EngineThread* thread, std::span<const Operation> gets, Gate* gate,
@@ -81,7 +84,7 @@ void Engine::GetMany(EngineThread* thread, std::span<const Operation> gets, Gate
   Store::Locked locked(&store_, &thread->participant_, hashes);
   for (size_t i = 0; i < gets.size(); ++i) {
     const Entry* const entry = locked.Find(gets[i].hash, gets[i].key);
-    gate->Add(GateOfReading(entry, now_ms, locked.LastRemoval(gets[i].hash)));
+    gate->Add(GateOfReading(entry, locked.LastRemoval(gets[i].hash)));
     function(i, entry != nullptr && !entry->ExpiredAt(now_ms) ? entry : nullptr);
   }
 }
@@ -300,8 +303,11 @@ Status Engine::Write(EngineThread* thread, const Operation& operation, Retries::
         if (changes) result->version = revision;
       }
       if (!changes) {
-        gate->Add(GateOfReading(plan.old, now_ms, locked.LastRemoval(operation.hash)));
+        gate->Add(GateOfReading(plan.old, locked.LastRemoval(operation.hash)));
       }
+    } else {
+      // That it cannot be done tells what is there.
+      gate->Add(GateOfReading(plan.old, locked.LastRemoval(operation.hash)));
     }
   }
   committer_.Release(reserved);
@@ -337,7 +343,7 @@ Status Engine::Transact(EngineThread* thread, const Transaction& transaction,
     Store::Locked locked(&store_, &thread->participant_, hashes);
     const auto live = [&](uint64_t hash, std::string_view key) -> const Entry* {
       const Entry* const entry = locked.Find(hash, key);
-      gate->Add(GateOfReading(entry, now_ms, locked.LastRemoval(hash)));
+      gate->Add(GateOfReading(entry, locked.LastRemoval(hash)));
       return entry != nullptr && !entry->ExpiredAt(now_ms) ? entry : nullptr;
     };
     const bool holds = std::all_of(transaction.conditions.begin(), transaction.conditions.end(),
@@ -464,6 +470,8 @@ Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint6
   OrderedIndex::PageRequest request{IndexRange::WithPrefix(prefix), Direction::kAscending};
   std::vector<std::string> keys;
   Status status;
+  // Other writes of the session do not wait for so much.
+  if (attempt != nullptr) attempt->Suspend();
   do {
     keys.clear();
     const uint64_t left = limit - result->deleted;
@@ -483,6 +491,7 @@ Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint6
     }
     result->deleted += RemoveKeys(thread, keys, Cause::kClient, &result->version, gate, &status);
   } while (status.ok() && result->more && result->deleted < limit);
+  if (attempt != nullptr) attempt->Resume();
   // What was removed stays removed, so it is told; the client sees `more` and comes again.
   if (!status.ok() && result->deleted == 0) {
     committer_.Release(reserved);

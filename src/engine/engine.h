@@ -68,6 +68,10 @@ class Engine {
   // `log` and `clock` outlive the engine. `progress` is called by a thread of the engine when
   // replies that were parked may leave, when the queue has room again, and when the log has failed.
   Engine(const Options& options, Log* log, const Clock& clock, Committer::Progress progress);
+  // Ends expiry and the rest of the maintenance, then as Committer::Stop(). Nothing else may be
+  // called afterwards.
+  Status Stop();
+  // Stops.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -115,7 +119,7 @@ class Engine {
            Function function) {
     const int64_t now_ms = thread->now_ms_;
     store_.Read(hash, key, [&](const Entry* entry, uint64_t last_removal) {
-      gate->Add(GateOfReading(entry, now_ms, last_removal));
+      gate->Add(GateOfReading(entry, last_removal));
       const bool live = entry != nullptr && !entry->ExpiredAt(now_ms);
       const int64_t expires_at_ms = live ? entry->expires_at_ms() : 0;
       function(live ? entry : nullptr, expires_at_ms != 0 ? expires_at_ms - now_ms : 0);
@@ -178,7 +182,7 @@ class Engine {
   };
   enum class IndexState : uint8_t { kOff, kIdle, kWanted, kReady };
 
-  static Gate GateOfReading(const Entry* entry, int64_t now_ms, uint64_t last_removal);
+  static Gate GateOfReading(const Entry* entry, uint64_t last_removal);
   // Appends records of `planned` that have an effect, and makes it: the one place where the store
   // changes. Gives the revision of the write; that of the last
   // record where nothing changes. `gate` is told what the write has to wait for.

@@ -76,6 +76,8 @@ Result<std::unique_ptr<Retries::Attempt>> Retries::Begin(const Once& once,
   const auto found = held.outcomes.find(once.number);
   if (found != held.outcomes.end()) {
     attempt->replayed_ = &found->second;
+  } else if (held.running.contains(once.number)) {
+    attempt->runs_elsewhere_ = true;
   } else if (outcomes() >= kOutcomesMax) {
     return Status(Code::kOverloaded,
                   std::to_string(kOutcomesMax) + " outcomes are remembered, the most there may be");
@@ -154,7 +156,19 @@ Retries::Attempt::Attempt(Retries* retries, std::shared_ptr<Session> session,
 
 Retries::Attempt::~Attempt() NO_THREAD_SAFETY_ANALYSIS { session_->mu.Unlock(); }
 
+void Retries::Attempt::Suspend() NO_THREAD_SAFETY_ANALYSIS {
+  session_->running.insert(outcome_.number);
+  session_->mu.Unlock();
+}
+
+void Retries::Attempt::Resume() NO_THREAD_SAFETY_ANALYSIS {
+  session_->mu.Lock();
+  session_->running.erase(outcome_.number);
+}
+
 void Retries::Attempt::Remember() NO_THREAD_SAFETY_ANALYSIS {
+  // While it was suspended the client may have said that it is done with it.
+  if (outcome_.number <= session_->done) return;
   if (session_->outcomes.emplace(outcome_.number, outcome_).second) {
     retries_->outcomes_.fetch_add(1, std::memory_order_relaxed);
   }

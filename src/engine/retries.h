@@ -6,7 +6,8 @@
 // Ongaro, "Consensus: Bridging Theory and Practice" (2014), section 6.3.
 //
 // Thread safety: any thread. The lock of a session is held while a write of it runs, so the same
-// write sent twice at once runs once; it has rank kSession, below all locks of the store.
+// write sent twice at once runs once; it has rank kSession, below all locks of the store. A write
+// that takes long is marked as running instead.
 //
 // Invariants:
 //  1. An outcome is remembered from the moment at which its write takes effect.
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -92,6 +94,7 @@ class Retries {
     std::atomic<int64_t> last_use_ms{0};
     uint64_t done GUARDED_BY(mu) = 0;
     std::map<uint64_t, RetryOutcome> outcomes GUARDED_BY(mu);
+    std::set<uint64_t> running GUARDED_BY(mu);  // Numbers of suspended attempts.
   };
   struct HashId {
     size_t operator()(const SessionId& id) const { return id.low; }  // Random by itself.
@@ -114,16 +117,24 @@ class Retries::Attempt {
 
   // The outcome of the first time; null: this is it.
   const RetryOutcome* replayed() const { return replayed_; }
+  // Whether the first time is suspended: nothing is to run, and the same asked again later.
+  bool runs_elsewhere() const { return runs_elsewhere_; }
   // The outcome so far, for the log: session, number and done are filled in.
   RetryOutcome* outcome() { return &outcome_; }
   // Remembers outcome(). Without it the attempt leaves no trace: errors are not remembered.
   void Remember();
+
+  // Gives the session's lock back while the write takes long, until Resume(). Meanwhile its number
+  // runs elsewhere.
+  void Suspend();
+  void Resume();
 
  private:
   friend class Retries;
   Retries* const retries_;
   const std::shared_ptr<Session> session_;
   const RetryOutcome* replayed_ = nullptr;
+  bool runs_elsewhere_ = false;
   RetryOutcome outcome_;
 };
 

@@ -354,6 +354,12 @@ class Commands::Call {
       return true;
     }
     attempt_ = std::move(*begun);
+    if (attempt_->runs_elsewhere()) {
+      // Without room for two of it: it is run again, as where the commit queue is full.
+      attempt_.reset();
+      no_room_ = true;
+      return true;
+    }
     const RetryOutcome* const replayed = attempt_->replayed();
     if (replayed == nullptr) return false;
     // It waits for the original revision, or, where that changed nothing, for what is there now:
@@ -382,10 +388,10 @@ class Commands::Call {
     OperationResult result;
     status =
         engine_.Write(&thread_->engine, operation, attempt_.get(), ReplyRoom(), &result, &gate_);
+    Acknowledged();
     if (!status.ok()) return Engines(status);
     Head();
     AppendResult(reply_, &result);
-    Acknowledged();
     return Status();
   }
 
@@ -462,6 +468,7 @@ class Commands::Call {
     }
     status = engine_.Transact(&thread_->engine, transaction, attempt_.get(),
                               ReplyRoom() - operations * kResponseOverhead / 2, &result, &gate_);
+    Acknowledged();
     if (!status.ok()) return Engines(status);
     Head();
     PackMap(out_, 3);
@@ -477,7 +484,6 @@ class Commands::Call {
           answer.outcome != Outcome::kNotFound && answer.outcome != Outcome::kUnchanged;
       undone ? PackMap(out_, 0) : AppendResult(reply_, &answer);
     }
-    Acknowledged();
     return Status();
   }
 

@@ -14,6 +14,8 @@ namespace {
 // Records replayed in one turn, so that what they replace is freed meanwhile.
 constexpr uint64_t kReplayTurn = 1024;
 
+Status GivenUp() { return Status(Code::kUnavailable, "the data was not read to its end"); }
+
 }  // namespace
 
 Result<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& folder, const LogKeep& keep,
@@ -42,7 +44,7 @@ void DataFolder::Describe(Engine::Options* options) const {
   options->time_ms = opened_.time_ms;
 }
 
-Status DataFolder::RestoreSnapshot(Engine* engine) {
+Status DataFolder::RestoreSnapshot(Engine* engine, const std::function<bool()>& give_up) {
   Result<std::unique_ptr<SnapshotReader>> reader =
       SnapshotReader::Open(FileSystem::Posix(), opened_.log->folder(), opened_.snapshot->name);
   if (!reader.ok()) return reader.status();
@@ -54,6 +56,10 @@ Status DataFolder::RestoreSnapshot(Engine* engine) {
       EngineThread thread(&engine->store());
       for (size_t block = next_block.fetch_add(1); block < (*reader)->blocks() && outcome.ok();
            block = next_block.fetch_add(1)) {
+        if (give_up()) {
+          outcome = GivenUp();
+          break;
+        }
         uint64_t items = 0;
         engine->EnterTurn(&thread);
         outcome = (*reader)->ReadBlock(block, [&](std::string_view item) {
@@ -72,10 +78,11 @@ Status DataFolder::RestoreSnapshot(Engine* engine) {
   return Status();
 }
 
-Status DataFolder::Recover(Engine* engine, Snapshotter::TasksDone tasks_done) {
+Status DataFolder::Recover(Engine* engine, Snapshotter::TasksDone tasks_done,
+                           const std::function<bool()>& give_up) {
   const int64_t start_us = MonotonicMicros();
   if (opened_.snapshot) {
-    if (Status status = RestoreSnapshot(engine); !status.ok()) return status;
+    if (Status status = RestoreSnapshot(engine, give_up); !status.ok()) return status;
   }
   EngineThread thread(&engine->store());
   uint64_t records = 0;
@@ -84,6 +91,7 @@ Status DataFolder::Recover(Engine* engine, Snapshotter::TasksDone tasks_done) {
     if (++records % kReplayTurn == 0) {
       engine->LeaveTurn(&thread);
       engine->EnterTurn(&thread);
+      if (give_up()) return GivenUp();
     }
     recovered_.fetch_add(1, std::memory_order_relaxed);
     return engine->ReplayRecord(&thread, record);

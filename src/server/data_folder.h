@@ -4,6 +4,7 @@
 // Thread safety: one thread; Snapshots may be asked for from any.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,7 +30,9 @@ class DataFolder {
   // Makes the store from the snapshot and the log, by as many threads as there are cores. Then
   // snapshots are written when they are due, and `tasks_done` is called as Snapshotter says.
   // `engine` outlives the folder's StopSnapshots().
-  Status Recover(Engine* engine, Snapshotter::TasksDone tasks_done);
+  // When `give_up` says so, it ends early with kUnavailable.
+  Status Recover(Engine* engine, Snapshotter::TasksDone tasks_done,
+                 const std::function<bool()>& give_up);
   // Entries put back so far, and how many there are to be, as far as that is known.
   uint64_t recovered() const { return recovered_.load(std::memory_order_relaxed); }
   uint64_t to_recover() const { return opened_.snapshot ? opened_.snapshot->items : 0; }
@@ -45,7 +48,7 @@ class DataFolder {
  private:
   DataFolder(OpenedLog opened, const LogKeep& keep, Logger* logger)
       : opened_(std::move(opened)), keep_(keep), logger_(*logger) {}
-  Status RestoreSnapshot(Engine* engine);
+  Status RestoreSnapshot(Engine* engine, const std::function<bool()>& give_up);
 
   OpenedLog opened_;
   const LogKeep keep_;

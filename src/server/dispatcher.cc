@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <limits>
 
 namespace entrepot {
@@ -12,7 +13,29 @@ namespace {
 // what was fetched to stay in the first cache.
 constexpr size_t kAhead = 64;
 
-// Every response of `reply` as outcome_unknown: the log failed under what they tell.
+// Whether the result of a response, which `reader` stands before, may be that of a change.
+bool MayHaveChanged(MsgpackReader reader) {
+  constexpr std::string_view kOfChanges[] = {"created", "updated", "deleted", "committed",
+                                             "rejected"};  // Its `else` may have changed something.
+  Token token;
+  if (!reader.Next(&token) || token.type != Token::kMap) return false;
+  for (uint32_t field = token.count; field > 0; --field) {
+    CHECK(reader.Next(&token));
+    // `delete_prefix` has no status.
+    if (token.bytes == "deleted") return true;
+    if (token.bytes != "status") {
+      CHECK(reader.Skip(SIZE_MAX) == MsgpackReader::Skipped::kWhole);
+      continue;
+    }
+    CHECK(reader.Next(&token));
+    return std::find(std::begin(kOfChanges), std::end(kOfChanges), token.bytes) !=
+           std::end(kOfChanges);
+  }
+  return false;
+}
+
+// What is told instead of `reply`, under which the log failed: what may have changed something is
+// outcome_unknown; the rest would show what is not on disk, and changed nothing: unavailable.
 Reply AsOutcomeUnknown(const Reply& reply, const std::string& failure) {
   std::string flat(reply.size(), '\0');
   reply.CopyTo(flat.data());
@@ -23,9 +46,12 @@ Reply AsOutcomeUnknown(const Reply& reply, const std::string& failure) {
     CHECK(reader.Next(&token) && token.type == Token::kArray && token.count == 4);
     CHECK(reader.Next(&token) && token.number == 1);
     CHECK(reader.Next(&token) && token.type == Token::kUnsigned);
-    PackError(&errors.bytes(), static_cast<uint32_t>(token.number),
-              Status(Code::kOutcomeUnknown, "it may or may not have happened: " + failure));
+    const uint32_t msgid = static_cast<uint32_t>(token.number);
     CHECK(reader.Skip(SIZE_MAX) == MsgpackReader::Skipped::kWhole);
+    PackError(&errors.bytes(), msgid,
+              MayHaveChanged(reader)
+                  ? Status(Code::kOutcomeUnknown, "it may or may not have happened: " + failure)
+                  : Status(Code::kUnavailable, "the log failed: " + failure));
     CHECK(reader.Skip(SIZE_MAX) == MsgpackReader::Skipped::kWhole);
   }
   return errors;

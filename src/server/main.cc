@@ -1,8 +1,8 @@
 // The program entrepot-server: reads its configuration, starts a Server, waits for a signal, stops.
 //
 // Exit status: 0 after SIGTERM or SIGINT; 1 when the system refuses something, such as a port that
-// is in use; 2 for a configuration that cannot be meant. The tools for a data folder
-// (folder_tools.h) have statuses of their own.
+// is in use, or room on the disk to stop cleanly; 2 for a configuration that cannot be meant. The
+// tools for a data folder (folder_tools.h) have statuses of their own.
 
 #include <sys/resource.h>
 
@@ -55,6 +55,13 @@ uint64_t RaiseFileLimit() {
   return limit.rlim_cur;
 }
 
+// Whether SIGINT or SIGTERM has come and was not looked at yet.
+bool StopIsPending() {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
+}
+
 // In plain words, for the start line.
 std::string WhatCanBeLost(const Options& options) {
   if (options.data == "none") {
@@ -98,10 +105,15 @@ int Main(int argc, char** argv) {
   Logger logger(config->log_level);
   const uint64_t files = RaiseFileLimit();
   logger.Info("entrepot-server {} starting, room for {} open files", ServerVersion(), files);
-  Result<std::unique_ptr<Server>> server = Server::Start(config->options, &logger);
+  Result<std::unique_ptr<Server>> server =
+      Server::Start(config->options, &logger, /*zmq_context=*/nullptr, StopIsPending);
   if (!server.ok()) {
     logger.Error("{}", server.status().message());
     return server.status().code() == Code::kInvalidArgument ? kExitUsage : kExitRefused;
+  }
+  if (*server == nullptr) {
+    logger.Info("stopped by a signal while the data was read");
+    return 0;
   }
   for (const std::string& endpoint : (*server)->endpoints()) {
     logger.Info("listening on {}", endpoint);
@@ -136,12 +148,15 @@ int Main(int argc, char** argv) {
     }
     if ((*server)->failed()) {
       logger.Error("the log failed, so the server ends: {}", (*server)->failure());
-      (*server)->Stop();
+      static_cast<void>((*server)->Stop().ok());  // It says the same again.
       return kExitRefused;
     }
     if (signal != SIGINT && signal != SIGTERM) continue;
     logger.Info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
-    (*server)->Stop();
+    if (Status status = (*server)->Stop(); !status.ok()) {
+      logger.Error("stopped, but not cleanly: {}", status.message());
+      return kExitRefused;
+    }
     logger.Info("stopped");
     return 0;
   }

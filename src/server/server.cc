@@ -61,7 +61,9 @@ class Server::Parts {
     Silence();
   }
 
-  Status Start(const Options& options, void* zmq_context) {
+  // Whether it came up: false when `give_up` said so.
+  Result<bool> Start(const Options& options, void* zmq_context,
+                     const std::function<bool()>& give_up) {
     const auto started = [this](Transport* transport) {
       transport_ = transport;
       dispatcher_->SetTransport(transport);
@@ -84,10 +86,18 @@ class Server::Parts {
     if (!status.ok()) return status;
     // From here on peers are answered, those who ask for data that it is being read.
     if (data_ != nullptr) {
-      status = data_->Recover(&*engine_, [this] { dispatcher_->WakeWaiting(); });
+      status = data_->Recover(
+          &*engine_, [this] { dispatcher_->WakeWaiting(); }, give_up);
+      if (status.code() == Code::kUnavailable && give_up()) {
+        transport_->Stop();
+        // Nothing was written but that the server began, so the log ends where it did.
+        status = Close();
+        return status.ok() ? Result<bool>(false) : Result<bool>(status);
+      }
     }
-    if (status.ok()) engine_->SetReady();
-    return status;
+    if (!status.ok()) return status;
+    engine_->SetReady();
+    return true;
   }
 
   bool read_only() { return engine_->committer().read_only(); }
@@ -101,7 +111,7 @@ class Server::Parts {
   const std::vector<std::string>& endpoints() const { return transport_->endpoints(); }
   const std::string& feed_endpoint() const { return transport_->feed_endpoint(); }
 
-  void Stop() {
+  Status Stop() {
     transport_->StopReading();
     // Whoever waits for a snapshot is told at once.
     if (data_ != nullptr) data_->snapshotter()->Stop();
@@ -113,20 +123,24 @@ class Server::Parts {
     commands_.feed().Stop();
     dispatcher_->Drain(kDrainMs);
     transport_->Stop();
-    if (data_ == nullptr) return;
+    if (data_ == nullptr) return Status();
     data_->StopSnapshots();
-    const bool whole = !failed();
+    return Close();
+  }
+
+ private:
+  // Ends what uses the data folder, then the folder.
+  Status Close() {
     // Whatever uses the engine goes before it.
     owned_transport_.reset();
     Silence();
     dispatcher_.reset();
     // Ending, the engine writes and syncs what is queued.
+    Status status = engine_->Stop();
     engine_.reset();
-    if (!whole) return;
-    if (Status status = data_->Close(); !status.ok()) logger_.Error("{}", status.message());
+    return status.ok() ? data_->Close() : status;
   }
 
- private:
   template <typename Kind>
   Status Own(Result<std::unique_ptr<Kind>> transport) {
     if (!transport.ok()) return transport.status();
@@ -198,11 +212,12 @@ class Server::Parts {
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Server::~Server() {
-  if (parts_ != nullptr) Stop();
+  if (parts_ != nullptr) static_cast<void>(Stop().ok());
 }
 
 Result<std::unique_ptr<Server>> Server::Start(const Options& options, Logger* logger,
-                                              void* zmq_context) {
+                                              void* zmq_context,
+                                              const std::function<bool()>& give_up) {
   if (Status status = CheckOptions(options); !status.ok()) return status;
   std::unique_ptr<DataFolder> data;
   if (options.data != "none") {
@@ -213,7 +228,9 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, Logger* lo
     data = std::move(*opened);
   }
   auto parts = std::make_unique<Parts>(options, std::move(data), logger);
-  if (Status status = parts->Start(options, zmq_context); !status.ok()) return status;
+  const Result<bool> started = parts->Start(options, zmq_context, give_up);
+  if (!started.ok()) return started.status();
+  if (!*started) return std::unique_ptr<Server>();
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
@@ -225,9 +242,10 @@ bool Server::failed() const { return parts_->failed(); }
 std::string Server::failure() const { return parts_->failure(); }
 void Server::RequestSnapshot() { parts_->RequestSnapshot(); }
 
-void Server::Stop() {
-  parts_->Stop();
+Status Server::Stop() {
+  const Status status = parts_->Stop();
   parts_.reset();
+  return status;
 }
 
 }  // namespace entrepot

@@ -11,6 +11,7 @@
 // Thread safety: any thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,10 +28,13 @@ std::string_view ServerVersion();
 class Server {
  public:
   // Returns when the server answers requests. `zmq_context` (a zmq_ctx_t) is needed for inproc
-  // endpoints, and outlives the server; null: it makes its own. Errors: kInvalidArgument for
-  // options that CheckOptions() refuses; kUnavailable, kReadOnly where the system refuses.
-  static Result<std::unique_ptr<Server>> Start(const Options& options, Logger* logger,
-                                               void* zmq_context = nullptr);
+  // endpoints, and outlives the server; null: it makes its own. `give_up` is asked now and then, by
+  // several threads, while data is read: when it says so there is no server, null, and the folder
+  // is as after a clean stop. Errors: kInvalidArgument for options that CheckOptions() refuses;
+  // kUnavailable, kReadOnly where the system refuses.
+  static Result<std::unique_ptr<Server>> Start(
+      const Options& options, Logger* logger, void* zmq_context = nullptr,
+      const std::function<bool()>& give_up = [] { return false; });
   // Stops.
   ~Server();
 
@@ -51,8 +55,10 @@ class Server {
   // Has a snapshot written soon; nothing without a data folder.
   void RequestSnapshot();
 
-  // Takes nothing new, answers what it has, and ends. Once.
-  void Stop();
+  // Takes nothing new, answers what it has, and ends. Once. Errors: kUnavailable, kReadOnly when
+  // what was accepted could not all be written, or not that this was a clean stop: the next start
+  // finds what was acknowledged all the same.
+  Status Stop();
 
  private:
   class Parts;

@@ -151,8 +151,7 @@ int Main(int argc, char** argv) {
     }
     bridge.Run();
   }
-  (*server)->Stop();
-  return 0;
+  return (*server)->Stop().ok() ? 0 : 1;
 }
 
 }  // namespace

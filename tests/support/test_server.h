@@ -21,7 +21,7 @@ class TestServer {
     EXPECT_TRUE(server.ok()) << server.status().message();
     server_ = std::move(*server);
   }
-  ~TestServer() { server_->Stop(); }
+  ~TestServer() { EXPECT_TRUE(server_->Stop().ok()); }
 
   RawClient Connect() { return RawClient(&context_, server_->endpoints().front()); }
 

@@ -207,6 +207,25 @@ def test_while_recovering_only_some_methods_answer(data: pathlib.Path) -> None:
             assert server.stop() == 0
 
 
+def test_a_start_is_broken_off_by_a_signal(data: pathlib.Path) -> None:
+    count = 300_000
+    with start_durable(data, ["--sync", "never"]) as server, Peer(server.endpoint) as peer:
+        for start in range(0, count, 10_000):
+            peer.call_all([("set", f"key {number}", "x" * 100)
+                           for number in range(start, start + 10_000)])
+        assert server.stop() == 0
+    with launch_durable(data, listen="ipc://{folder}/requests") as server:
+        with Peer(f"ipc://{server.folder}/requests") as peer:
+            assert peer.call("stats")["ready"] == 0, "the store was recovered already"
+            assert server.stop() == 0
+            assert "while the data was read" in server.log(), server.log()
+    # It is a clean stop: no revision is left out, nothing is missing.
+    with start_durable(data) as server, Peer(server.endpoint) as peer:
+        assert "cleanly stopped" in server.log()
+        assert peer.call("stats")["entries"] == count
+        assert peer.call("set", "next", 1)["version"] == count + 1
+
+
 def test_indexes_in_use_are_built_at_start(data: pathlib.Path) -> None:
     with start_durable(data) as server, Peer(server.endpoint) as peer:
         fill(peer)
@@ -321,6 +340,21 @@ def test_a_full_disk_refuses_writes_and_ends_by_itself(disk: pathlib.Path) -> No
         assert sizes == [64 << 10] * count
         assert peer.call("get", "room")["value"] == "is there"
         assert peer.call("get", "other")["status"] == "not_found"
+
+
+def test_a_stop_that_finds_no_room_is_not_taken_for_a_clean_one(disk: pathlib.Path) -> None:
+    with start_durable(disk / "data") as server, Peer(server.endpoint) as peer:
+        fill(peer)
+        with open(disk / "ballast", "wb", buffering=0) as ballast:
+            with pytest.raises(OSError, match="No space"):
+                while True:
+                    ballast.write(b"\0" * 4096)
+        assert server.stop() == 1
+        assert "not cleanly" in server.log() and "No space" in server.log(), server.log()
+    (disk / "ballast").unlink()
+    with start_durable(disk / "data") as server, Peer(server.endpoint) as peer:
+        assert len(contents(peer)) == 200
+        assert server.stop() == 0
 
 
 def test_a_first_search_on_a_full_disk_is_a_read(disk: pathlib.Path) -> None:

@@ -88,7 +88,8 @@ TEST_P(DispatcherTest, ReadsWaitForWhatTheyShow) {
   const auto no_params = [](const char* method) {
     return Fixture::Ask(method, [](Packer& packer) { packer.pack_array(0); });
   };
-  for (const char* key : {"durable", "gone"}) server().Call(kWriter, Fixture::Set(key, "old"));
+  for (const char* key : {"durable", "gone", "brief"})
+    server().Call(kWriter, Fixture::Set(key, "old"));
   EXPECT_EQ(server().Call(kWriter, page("find", "")).status(), "found");
   EXPECT_EQ(server().Call(kWriter, page("scan", "")).status(), "found");
   log().Hold();
@@ -102,6 +103,11 @@ TEST_P(DispatcherTest, ReadsWaitForWhatTheyShow) {
                 .status(),
             "deleted");
   const uint64_t version = fresh.As<uint64_t>("version");
+  // Its key had a value before; now it has one that was never readable.
+  server().Call(kWriter, Fixture::Ask("set", [](Packer& packer) {
+                  packer.pack_array(3).pack("brief").pack("new").pack_map(2);
+                  packer.pack("expires_at_ms").pack(1).pack("ack").pack("applied");
+                }));
   const auto transact_if_absent = [](const char* key) {
     return Fixture::Ask("transact", [key](Packer& packer) {
       packer.pack_array(1).pack_map(1).pack("if").pack_array(1);
@@ -123,8 +129,12 @@ TEST_P(DispatcherTest, ReadsWaitForWhatTheyShow) {
     const char* what;
     std::string request;
     bool waits;
-    const char* status;
+    const char* answer;  // Its status, or the code of its error.
   } rows[] = {
+      {"expired, not durable", Fixture::Get("brief"), true, "not_found"},
+      {"what the value's type forbids",
+       Fixture::Ask("increment", [](Packer& packer) { packer.pack_array(2).pack("new").pack(1); }),
+       true, "wrong_type"},
       {"found, durable", Fixture::Get("durable"), false, "found"},
       {"found, not durable", Fixture::Get("new"), true, "found"},
       {"unchanged", with_option("get", "unless_version", version), true, "unchanged"},
@@ -143,9 +153,10 @@ TEST_P(DispatcherTest, ReadsWaitForWhatTheyShow) {
       {"ping", no_params("ping"), false, "ok"},
   };
   const auto expect_answer = [](const auto& row, const Response& response) {
-    EXPECT_FALSE(response.is_error()) << row.what << ": " << response.ToString();
-    if (*row.status != '\0') {
-      EXPECT_EQ(response.status(), row.status) << row.what;
+    if (response.is_error()) {
+      EXPECT_EQ(response.code(), row.answer) << row.what << ": " << response.ToString();
+    } else if (*row.answer != '\0') {
+      EXPECT_EQ(response.status(), row.answer) << row.what;
     }
   };
   for (uint64_t i = 0; i < std::size(rows); ++i) {
@@ -215,11 +226,13 @@ TEST_P(DispatcherTest, FailedLogMakesWhatWaitsUnknownAndWritesUnavailable) {
 
   const std::vector<Response> writes = server().Receive(kWriter);
   ASSERT_EQ(writes.size(), 2u);
+  EXPECT_EQ(writes[0].code(), "unavailable");
   EXPECT_EQ(writes[1].msgid(), 12u);
   EXPECT_EQ(writes[1].code(), "outcome_unknown");
+  // A read has changed nothing, so nothing about it is unknown.
   const std::vector<Response> reads = server().Receive(kReader);
   EXPECT_EQ(reads.at(0).msgid(), 13u);
-  EXPECT_EQ(reads[0].code(), "outcome_unknown");
+  EXPECT_EQ(reads[0].code(), "unavailable");
 
   EXPECT_EQ(server().Call(kWriter, Fixture::Set("later", "value")).code(), "unavailable");
   EXPECT_EQ(server().Call(kReader, Fixture::Get("durable")).status(), "found");

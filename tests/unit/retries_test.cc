@@ -152,5 +152,39 @@ TEST_F(RetriesTest, OutcomesHaveABoundInAllAndReplaysGoOn) {
   EXPECT_TRUE(Run({fresh, 1, 0}));
 }
 
+TEST_F(RetriesTest, WhileAnAttemptIsSuspendedOthersOfItsSessionRun) {
+  const SessionId session = Open();
+  {
+    const auto slow = retries_.Begin({session, 1, 0}, kNowMs);
+    ASSERT_TRUE(slow.ok());
+    (*slow)->Suspend();
+    EXPECT_TRUE(Run({session, 2, 0}));
+    {
+      const auto again = retries_.Begin({session, 1, 0}, kNowMs);
+      ASSERT_TRUE(again.ok());
+      EXPECT_TRUE((*again)->runs_elsewhere());
+      EXPECT_EQ((*again)->replayed(), nullptr);
+    }
+    (*slow)->Resume();
+    (*slow)->Remember();
+  }
+  EXPECT_FALSE(Run({session, 1, 0}));
+  EXPECT_EQ(retries_.outcomes(), 2u);
+}
+
+TEST_F(RetriesTest, WhatIsDoneBeforeItEndedIsNotRemembered) {
+  const SessionId session = Open();
+  {
+    const auto slow = retries_.Begin({session, 1, 0}, kNowMs);
+    ASSERT_TRUE(slow.ok());
+    (*slow)->Suspend();
+    EXPECT_TRUE(Run({session, 2, 1}));
+    (*slow)->Resume();
+    (*slow)->Remember();
+  }
+  EXPECT_EQ(retries_.outcomes(), 1u);
+  EXPECT_EQ(RefusalOf({session, 1, 1}), Code::kOutcomeUnknown);
+}
+
 }  // namespace
 }  // namespace entrepot
