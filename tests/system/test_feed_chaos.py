@@ -11,7 +11,7 @@ from typing import List
 
 import pytest
 
-from harness.disk import contents, kill, launch_durable, start_durable
+from harness.disk import contents, kill, start_durable
 from harness.peer import CallError, Peer
 from harness.proxy import CuttingProxy
 from harness.server import Server
@@ -117,9 +117,8 @@ def test_nothing_is_lost_whatever_fails(tmp_path: pathlib.Path, seed: int) -> No
 
 def restarted(server: Server, data: pathlib.Path, proxy: CuttingProxy) -> Server:
     kill(server)
+    started = start_durable(data)
     server.close()
-    started = launch_durable(data)
-    started.wait_until_ready()
     proxy.target = started.endpoint
     proxy.cut_all()
     return started

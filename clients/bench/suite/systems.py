@@ -44,7 +44,8 @@ class Launcher:
     entrepot-server speaks through.
     """
 
-    NAMES = ("entrepot", "zmq-echo", "epoll-echo", "redis", "memcached", "memcached-meta")
+    NAMES = ("entrepot", "zmq-echo", "epoll-echo", "zmq-pub", "redis", "memcached",
+             "memcached-meta")
 
     def __init__(self, bin_dir, core, transport):
         self.bin_dir = pathlib.Path(bin_dir)
@@ -58,6 +59,7 @@ class Launcher:
             "entrepot": self._start_entrepot,
             "zmq-echo": self._start_echo,
             "epoll-echo": self._start_echo,
+            "zmq-pub": self._start_echo,
             "redis": self._start_redis,
             "memcached": self._start_memcached,
             "memcached-meta": self._start_memcached,
@@ -68,7 +70,9 @@ class Launcher:
         data = ["--data", str(folder / "data")] if "--durable" in options else ["--data", "none"]
         options = [option for option in options if option != "--durable"]
         command = [str(self.bin_dir / "entrepot-server"), "--listen", "tcp://127.0.0.1:0",
-                   *data, "--feed", "off", "--admin", "off", *options]
+                   *data, "--admin", "off", *options]
+        if "--feed" not in options:
+            command += ["--feed", "off"]
         if self.transport != "zmq":
             command += ["--transport", self.transport]
         process, endpoint = self._start_with_ports_file(command, folder)
