@@ -4,9 +4,21 @@
 docs/CLIENTS.md, the page for all languages.
 """
 
-from . import aio, errors
-from .client import Client, Pending, Pipeline
+from . import aio, errors, events
+from .client import Changes, Client, Events, Pending, Pipeline
 from .errors import EntrepotError
+from .events import (
+    ChangesPage,
+    Delete,
+    Expired,
+    Left,
+    Resync,
+    Set,
+    Snapshot,
+    Synced,
+    Token,
+    Touch,
+)
 from .results import (
     AppendResult,
     CountResult,
@@ -29,25 +41,38 @@ __version__ = "1.0.0"
 
 __all__ = [
     "AppendResult",
+    "Changes",
+    "ChangesPage",
     "Client",
     "Condition",
     "CountResult",
+    "Delete",
     "DeletePrefixResult",
     "DeleteResult",
     "Entry",
     "EntrepotError",
+    "Events",
+    "Expired",
     "GetManyResult",
     "Hello",
     "IncrementResult",
     "Item",
+    "Left",
     "Operation",
     "OperationResult",
     "Page",
     "Pending",
     "Pipeline",
+    "Resync",
+    "Set",
     "SetResult",
+    "Snapshot",
+    "Synced",
+    "Token",
+    "Touch",
     "TouchResult",
     "TransactResult",
     "aio",
     "errors",
+    "events",
 ]

@@ -10,10 +10,11 @@ A key is text or bytes. Times are milliseconds. ``ack`` is ``"applied"`` (answer
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, Generic, List, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Callable, Generic, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from ._codec import Request
 from .errors import BadReply, InvalidArgument
+from .events import ChangesPage, Token, read_changes
 from .results import (
     AppendResult,
     CountResult,
@@ -47,6 +48,8 @@ class Call(Generic[T]):
 
     request: Request
     parse: Callable[[Result], T]
+    # How long the server is asked to wait before it answers.
+    held_ms: float = 0
 
     def read(self, result: Result) -> T:
         """The typed result. Raises BadReply when a field is missing."""
@@ -256,6 +259,34 @@ def delete_prefix(
         lambda result: DeletePrefixResult(
             result["deleted"], result["more"], result["version"], _replayed(result)
         ),
+    )
+
+
+def changes_page(
+    since: Tuple[str, int],
+    *,
+    key_prefix: Optional[Key] = None,
+    limit: Optional[int] = None,
+    wait_ms: Optional[int] = None,
+    values: bool = True,
+) -> Call[ChangesPage]:
+    """Changes after the token ``since``, oldest first: at most about ``limit`` (1,000) of them.
+
+    With ``wait_ms`` the server waits so long for a first one; the deadline is longer by that.
+    """
+    token = Token(*since)
+    options = {"key_prefix": key_prefix or None, "limit": limit, "wait_ms": wait_ms}
+    request = Request.make(
+        "changes", [token], options, switched_off=() if values else ("values",)
+    )
+    return Call(
+        request,
+        lambda result: ChangesPage(
+            read_changes(result["events"]),
+            Token(token.history, int(result["version"])),
+            bool(result["more"]),
+        ),
+        held_ms=wait_ms or 0,
     )
 
 

@@ -4,9 +4,10 @@ The only file that knows msgpack. Text is packed and unpacked with ``surrogatees
 text which is not valid UTF-8 is written back byte for byte. A map whose keys cannot be the keys of
 a ``dict`` (arrays, maps) gets tuples in their place.
 
-    request  := [0, msgid, method, params]
-    response := [1, msgid, error, result]
-    params   := the method's parameters, then one map of options unless that is empty
+    request      := [0, msgid, method, params]
+    response     := [1, msgid, error, result]
+    notification := [2, method, params]
+    params       := the method's parameters, then one map of options unless that is empty
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from .errors import BadReply, InvalidArgument
 Once = Tuple[str, int, int]
 
 _REQUEST_HEAD = b"\x94\x00"
+_NOTIFICATION_HEAD = b"\x93\x02"
 _RESPONSE = 1
 _RESPONSE_FIELDS = 4
+_NOTIFICATION = 2
+_NOTIFICATION_FIELDS = 3
 
 
 def pack(value: Any) -> bytes:
@@ -66,13 +70,18 @@ class Request:
         options: Optional[Mapping[str, Any]] = None,
         *,
         is_write: bool = False,
+        switched_off: Iterable[str] = (),
     ) -> "Request":
-        """Packs the parameters. Options that are None or False count as left out."""
+        """Packs the parameters. Options that are None or False count as left out.
+
+        ``switched_off`` names options that are true for the server unless they are said to be false.
+        """
         used = {
             name: value
             for name, value in (options or {}).items()
             if value is not None and value is not False
         }
+        used.update((name, False) for name in switched_off)
         return Request(
             method=method,
             params=b"".join(pack(param) for param in params),
@@ -88,7 +97,14 @@ class Request:
         return len(self.params) + len(self.options) + 64
 
     def encode(self, msgid: int, once: Optional[Once]) -> bytes:
-        parts = [_REQUEST_HEAD, pack(msgid), pack(self.method)]
+        return b"".join([_REQUEST_HEAD, pack(msgid), *self._method_and_params(once)])
+
+    def encode_as_notification(self) -> bytes:
+        """Without a msgid: nothing is answered."""
+        return b"".join([_NOTIFICATION_HEAD, *self._method_and_params(None)])
+
+    def _method_and_params(self, once: Optional[Once]) -> List[bytes]:
+        parts = [pack(self.method)]
         option_count = self.option_count + (once is not None)
         parts.append(_array_head(self.param_count + (option_count > 0)))
         parts.append(self.params)
@@ -97,7 +113,7 @@ class Request:
             parts.append(self.options)
             if once is not None:
                 parts.append(pack("once") + pack(once))
-        return b"".join(parts)
+        return parts
 
 
 @dataclass(frozen=True)
@@ -113,17 +129,31 @@ class Response:
         return None if self.error is None else self.error.get("code")
 
 
-def decode_responses(body: bytes) -> List[Response]:
-    """The responses of one reply message; none when it is a notification.
+@dataclass(frozen=True)
+class Notification:
+    """What the server tells of its own accord."""
+
+    method: Any
+    params: List[Any]
+
+
+def decode(body: bytes) -> Tuple[List[Response], List[Notification]]:
+    """The responses of one message, and the notifications.
 
     Raises BadReply when the body is not of the protocol.
     """
     responses: List[Response] = []
+    notifications: List[Notification] = []
     for item in _items(body):
         if not isinstance(item, list) or not item:
             raise BadReply("the server sent something that is no response")
+        if item[0] == _NOTIFICATION:
+            if len(item) != _NOTIFICATION_FIELDS or not isinstance(item[2], list):
+                raise BadReply("the server sent a notification of the wrong shape")
+            notifications.append(Notification(item[1], item[2]))
+            continue
         if item[0] != _RESPONSE:
-            continue  # A notification: nothing in this version asks for any.
+            raise BadReply("the server sent something that is no response")
         if len(item) != _RESPONSE_FIELDS or not isinstance(item[1], int):
             raise BadReply("the server sent a response of the wrong shape")
         error, result = item[2], item[3]
@@ -132,7 +162,15 @@ def decode_responses(body: bytes) -> List[Response]:
         if error is None and not isinstance(result, dict):
             raise BadReply("the server sent a result that is no map")
         responses.append(Response(item[1], error, result if result is not None else {}))
-    return responses
+    return responses, notifications
+
+
+def decode_value(body: bytes) -> Any:
+    """The one value that a frame of the feed holds. Raises BadReply when it is not msgpack."""
+    items = _items(body)
+    if len(items) != 1:
+        raise BadReply(f"the feed sent {len(items)} values in one frame")
+    return items[0]
 
 
 def _items(body: bytes) -> List[Any]:

@@ -15,6 +15,7 @@ import weakref
 from typing import Callable, Optional
 
 from ._exchange import Exchange
+from ._followers import Follower
 from ._worker import Worker
 from .errors import Closed
 
@@ -37,6 +38,12 @@ class Connection:
 
     def abandon(self, exchange: Exchange) -> None:
         self._running_worker().abandon(exchange)
+
+    def follow(self, follower: Follower) -> Worker:
+        """The worker whose engine drives it from now on."""
+        worker = self._running_worker()
+        worker.run(lambda engine: engine.follow(follower))
+        return worker
 
     def close(self) -> None:
         with self._mu:

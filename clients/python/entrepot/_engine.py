@@ -11,6 +11,7 @@ ready, and when the time of ``next_at()`` has come; then it looks at ``sockets()
                   └───────┴──┘  (attempt timed out, connection ended, pause over)
 
 A write waits as WRITE_WAITING for its session, or for room in that session's window of numbers.
+Watches and subscriptions are followers (``_followers.py``), driven in the same turns.
 
 Thread safety: none; the engine and its sockets belong to one thread.
 
@@ -24,6 +25,7 @@ Invariants:
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from typing import Deque, Dict, Iterable, List, Optional, Tuple
 
@@ -31,8 +33,9 @@ import zmq
 
 from . import errors
 from ._calls import hello_with_session
-from ._codec import Response, decode_responses
+from ._codec import Response, decode
 from ._exchange import Exchange, State
+from ._followers import Follower, Followers, Listener
 from ._link import Link, LinkEvent
 from ._links import Links
 from ._once import Session
@@ -52,7 +55,11 @@ class Engine:
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, connect_wait_ms: float
     ) -> None:
+        self.context = context
+        # The time of the latest turn.
+        self.now = 0.0
         self._links = Links(context, endpoint)
+        self._followers = Followers()
         self._connect_wait_seconds = connect_wait_ms / 1000
         self._session: Optional[Session] = None
         self._hello: Optional[Exchange] = None
@@ -82,9 +89,11 @@ class Engine:
 
     def advance(self, now: float) -> None:
         """Takes what has come in, does what is due, sends what can be sent."""
+        self.now = now
         while self._read(now):
             pass
         self._fire_timers(now)
+        self._followers.advance(now)
         self._flush(now)
         # Sending may use up the sockets' signal for what has come in meanwhile.
         while self._read(now):
@@ -98,6 +107,8 @@ class Engine:
         due = [self._timers[0][0]] if self._timers else []
         if self._links.current is None and self._needs_link:
             due.append(self._links.reopen_at)
+        if self._followers.next_at < math.inf:
+            due.append(max(self._followers.next_at, self.now))
         return min(due, default=None)
 
     def sockets(self) -> Dict[zmq.Socket[bytes], int]:
@@ -107,17 +118,51 @@ class Engine:
         }
         if self._needs_link and self._links.current is not None:
             watched[self._links.current.dealer] = zmq.POLLIN | zmq.POLLOUT
+        watched.update((socket, zmq.POLLIN) for socket in self._followers.sockets())
         return watched
 
     def close_unused(self) -> None:
         """Closes sockets that ``sockets`` does not name any more."""
         self._links.close_unused()
+        self._followers.close_unused()
 
     def close(self) -> None:
         """Ends everything as ``closed`` and closes all sockets."""
+        self._followers.close()
         for exchange in list(self._live.values()):
             self._end(exchange, errors.Closed("the client was closed"))
         self._links.close()
+
+    # For followers: see ``Host``.
+
+    def follow(self, follower: Follower) -> None:
+        follower.attach(self)
+        self._followers.add(follower)
+
+    def unfollow(self, follower: Follower, error: Optional[errors.EntrepotError] = None) -> None:
+        self._followers.remove(follower, error)
+
+    def current_link(self) -> Optional[Link]:
+        return self._links.current
+
+    def renew(self, link: Link) -> None:
+        self._retire(link)
+        repeated = [other for other in _in_flight_on(link) if other.retries_left > 0]
+        for other in repeated:
+            other.retries_left -= 1
+        self._send_again(repeated)
+
+    def listen(self, link: Link, number: int, listener: Listener) -> None:
+        self._followers.listen(link, number, listener)
+
+    def stop_listening(self, link: Link, number: int) -> None:
+        self._followers.stop_listening(link, number)
+
+    def call_soon(self) -> None:
+        self._followers.call_soon()
+
+    def close_later(self, socket: zmq.Socket[bytes]) -> None:
+        self._followers.close_later(socket)
 
     # Coming in.
 
@@ -137,6 +182,7 @@ class Engine:
         cut_off: List[Exchange] = []
         if event in (LinkEvent.DOWN, LinkEvent.HANDSHAKE_FAILED):
             cut_off = _in_flight_on(link)
+            self._followers.cut_off(link)
         self._links.note_event(link, event, now)
         self._send_again(cut_off)
         if self._links.failing_since is not None:
@@ -144,9 +190,11 @@ class Engine:
 
     def _take_message(self, link: Link, body: bytes, now: float) -> None:
         try:
-            responses = decode_responses(body)
+            responses, notifications = decode(body)
+            for notification in notifications:
+                self._followers.take(link, notification)
         except errors.BadReply as error:
-            self._links.retire(link)
+            self._retire(link)
             for exchange in _in_order(link.pending):
                 self._end(exchange, errors.BadReply(error.message))
             return
@@ -165,6 +213,7 @@ class Engine:
         if [response.msgid for response in responses] != exchange.msgids():
             self._end(exchange, errors.BadReply("the answers do not pair with the requests"))
             return
+        exchange.answered_on = link
         self._settle(exchange, responses, now)
 
     def _settle(self, exchange: Exchange, responses: List[Response], now: float) -> None:
@@ -231,11 +280,7 @@ class Engine:
         elif exchange.state is State.IN_FLIGHT and _reached(exchange.attempt_ends, now):
             link = exchange.link
             assert link is not None
-            self._links.retire(link)
-            repeated = [other for other in _in_flight_on(link) if other.retries_left > 0]
-            for other in repeated:
-                other.retries_left -= 1
-            self._send_again(repeated)
+            self.renew(link)
 
     def _end_late(self, exchange: Exchange) -> None:
         trouble = self._links.trouble
@@ -360,6 +405,11 @@ class Engine:
             elif exchange.state in (State.IN_FLIGHT, State.PAUSED):
                 self._move(exchange, State.WAITING)
                 self._waiting.appendleft(exchange)
+
+    def _retire(self, link: Link) -> None:
+        """Nothing more is sent on it."""
+        self._links.retire(link)
+        self._followers.cut_off(link)
 
     # The session.
 

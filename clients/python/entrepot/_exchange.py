@@ -41,16 +41,21 @@ class Exchange:
         timeout_ms: float,
         retries: int,
         on_end: Callable[[Exchange], None],
+        held_ms: float = 0,
     ) -> None:
+        """``held_ms`` is how long the server is asked to wait before it answers."""
         self.requests = requests
         self.created = created
-        self.timeout_ms = timeout_ms
-        self.deadline = created + timeout_ms / 1000
+        self.timeout_ms = timeout_ms + held_ms
+        self.deadline = created + self.timeout_ms / 1000
+        self._attempt_ms = timeout_ms / (retries + 1) + held_ms
         self.retries = retries
         self.on_end = on_end
 
         self.responses: List[Response] = []
         self.error: Optional[EntrepotError] = None
+        # The link that the last answer came on.
+        self.answered_on: Optional[Link] = None
 
         # The rest is the engine's.
         self.state = State.WAITING
@@ -73,7 +78,7 @@ class Exchange:
     @property
     def attempt_seconds(self) -> float:
         """The share of the deadline after which an attempt without an answer is repeated."""
-        return self.timeout_ms / 1000 / (self.retries + 1)
+        return self._attempt_ms / 1000
 
     @property
     def write_count(self) -> int:

@@ -16,6 +16,7 @@ from typing import Callable, Optional, Set
 from . import _context
 from ._engine import Engine
 from ._exchange import Exchange
+from ._followers import Follower
 from .errors import Closed
 
 
@@ -55,6 +56,14 @@ class LoopConnection:
         if self._driver is not None:
             self._driver.abandon(exchange)
 
+    def follow(self, follower: Follower) -> Callable[[Callable[[Engine], None]], None]:
+        """What runs a command for it, from any thread; nothing once the client is closed."""
+        self.loop()
+        driver = self._driver
+        assert driver is not None
+        driver.run(lambda engine: engine.follow(follower))
+        return driver.run_from_anywhere
+
     def close(self) -> None:
         self._is_closed = True
         if self._detach_finalizer is not None:
@@ -85,6 +94,15 @@ class _Driver:
         if not self._is_closed:
             self._engine.abandon(exchange)
             self._advance_soon()
+
+    def run(self, command: Callable[[Engine], None]) -> None:
+        if not self._is_closed:
+            command(self._engine)
+            self._advance_soon()
+
+    def run_from_anywhere(self, command: Callable[[Engine], None]) -> None:
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.run, command)
 
     def close(self) -> None:
         if self._is_closed:

@@ -20,6 +20,7 @@ import zmq
 from . import _context
 from ._engine import Engine
 from ._exchange import Exchange
+from ._followers import Follower
 from .errors import Closed
 
 Command = Callable[[Engine], None]
@@ -43,11 +44,25 @@ class Worker:
 
     def submit(self, exchange: Exchange) -> None:
         """Raises Closed when the worker is stopping."""
-        self._command(lambda engine: engine.submit(exchange))
+        self.run(lambda engine: engine.submit(exchange))
 
     def abandon(self, exchange: Exchange) -> None:
         """Raises Closed when the worker is stopping."""
-        self._command(lambda engine: engine.abandon(exchange))
+        self.run(lambda engine: engine.abandon(exchange))
+
+    def run(self, command: Command) -> None:
+        """Lets the thread run it, soon. Raises Closed when the worker is stopping."""
+        with self._mu:
+            if self._stopping:
+                raise Closed("the client is closed")
+            self._commands.append(command)
+        self._wake()
+
+    def unfollow_soon(self, follower: Follower) -> None:
+        """Without waiting, also when the worker is stopping: for the garbage collector."""
+        with self._mu:
+            self._commands.append(lambda engine: engine.unfollow(follower))
+        self._wake()
 
     def stop(self) -> None:
         """Ends the thread and waits for that. May be called twice."""
@@ -64,13 +79,6 @@ class Worker:
         """In a child process, where the thread does not exist: gives up what was inherited."""
         self._wake_out.close()
         self._wake_in.close()
-
-    def _command(self, command: Command) -> None:
-        with self._mu:
-            if self._stopping:
-                raise Closed("the client is closed")
-            self._commands.append(command)
-        self._wake()
 
     def _wake(self) -> None:
         try:

@@ -27,6 +27,7 @@ from typing import (
     List,
     Optional,
     ParamSpec,
+    Tuple,
     Type,
     TypeVar,
 )
@@ -36,14 +37,18 @@ from ._calls import Call
 from ._codec import Request
 from ._exchange import Exchange
 from ._loop_connection import LoopConnection
+from ._loop_events import Changes, Events
 from ._methods import present_as_method
 from ._options import CONNECT_WAIT_MS, RETRIES, TIMEOUT_MS, CallOptions, server_of
 from ._outcome import outcome
 from ._pipeline import Pending, PipelineMethods
 from ._update import Update
+from ._watch_follower import WatchFollower
+from ._watch_state import CREDIT, WatchOptions
+from .events import ChangesPage, Token
 from .results import Item, Key, Page
 
-__all__ = ["Client", "Pending", "Pipeline"]
+__all__ = ["Changes", "Client", "Events", "Pending", "Pipeline"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -54,7 +59,7 @@ def _awaited(
 ) -> Callable[Concatenate["Client", P], Coroutine[Any, Any, T]]:
     async def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = build(*args, **kwargs)
-        return outcome(call, await self._exchange([call.request]))
+        return outcome(call, await self._exchange([call.request], call.held_ms))
 
     present_as_method(method, build)
     return method
@@ -91,6 +96,7 @@ class Client:
     scan_page = _awaited(_calls.scan_page)
     count = _awaited(_calls.count)
     delete_prefix = _awaited(_calls.delete_prefix)
+    changes_page = _awaited(_calls.changes_page)
     sync = _awaited(_calls.sync)
     stats = _awaited(_calls.stats)
 
@@ -170,6 +176,52 @@ class Client:
             else:
                 rounds.begin_with_conflict(result)
 
+    def watch(
+        self,
+        key_prefix: Key = "",
+        *,
+        query: Any = None,
+        since: Optional[Tuple[str, int]] = None,
+        snapshot: bool = True,
+        values: bool = True,
+        credit: int = CREDIT,
+    ) -> Events:
+        """The entries whose key starts with ``key_prefix``, then every change, without a gap.
+
+        With ``since``, a token, every change after it instead; with ``snapshot=False`` every change
+        from now on. ``query`` narrows it to values as in ``find``. The iterator heals itself; at
+        most about ``credit`` events wait in the client.
+        """
+        token = None if since is None else Token(*since)
+        options = WatchOptions(key_prefix, query, token, snapshot, values, credit)
+        return Events(
+            self._connection,
+            lambda told: WatchFollower(options, self._options, told),
+            threshold=max(1, credit // 4),
+        )
+
+    def changes(
+        self,
+        since: Tuple[str, int],
+        *,
+        key_prefix: Optional[Key] = None,
+        values: bool = True,
+        page_limit: Optional[int] = None,
+        wait_ms: Optional[int] = None,
+    ) -> Changes:
+        """Every change after the token ``since``, until there are no more.
+
+        With ``wait_ms`` until none has come for so long. Pages of ``page_limit`` are fetched as they
+        are needed, each within the client's deadline.
+        """
+
+        def page(token: Token) -> Awaitable[ChangesPage]:
+            return self.changes_page(
+                token, key_prefix=key_prefix, limit=page_limit, wait_ms=wait_ms, values=values
+            )
+
+        return Changes(Token(*since), page, goes_on=wait_ms is not None)
+
     def pipeline(self) -> Pipeline:
         """Collects calls and sends them together; see ``Pipeline``."""
         return Pipeline(self)
@@ -200,7 +252,7 @@ class Client:
     ) -> None:
         await self.close()
 
-    async def _exchange(self, requests: List[Request]) -> Exchange:
+    async def _exchange(self, requests: List[Request], held_ms: float = 0) -> Exchange:
         """Sends one body and waits until it has ended."""
         loop = self._connection.loop()
         ended: asyncio.Future[None] = loop.create_future()
@@ -215,6 +267,7 @@ class Client:
             timeout_ms=self._options.timeout_ms,
             retries=self._options.retries,
             on_end=on_end,
+            held_ms=held_ms,
         )
         self._connection.submit(exchange)
         try:

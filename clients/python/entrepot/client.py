@@ -18,11 +18,23 @@ import copy
 import threading
 import time
 from types import TracebackType
-from typing import Any, Callable, Concatenate, Iterator, List, Optional, ParamSpec, Type, TypeVar
+from typing import (
+    Any,
+    Callable,
+    Concatenate,
+    Iterator,
+    List,
+    Optional,
+    ParamSpec,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 from . import _calls
 from ._calls import Call
 from ._codec import Request
+from ._blocking_events import Changes, Events
 from ._connection import Connection
 from ._exchange import Exchange
 from ._methods import present_as_method
@@ -30,9 +42,12 @@ from ._options import CONNECT_WAIT_MS, RETRIES, TIMEOUT_MS, CallOptions, server_
 from ._outcome import outcome
 from ._pipeline import Pending, PipelineMethods
 from ._update import Update
+from ._watch_follower import WatchFollower
+from ._watch_state import CREDIT, WatchOptions
+from .events import ChangesPage, Token
 from .results import Item, Key, Page
 
-__all__ = ["Client", "Pending", "Pipeline"]
+__all__ = ["Changes", "Client", "Events", "Pending", "Pipeline"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -41,7 +56,7 @@ P = ParamSpec("P")
 def _blocking(build: Callable[P, Call[T]]) -> Callable[Concatenate["Client", P], T]:
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = build(*args, **kwargs)
-        return outcome(call, self._exchange([call.request]))
+        return outcome(call, self._exchange([call.request], call.held_ms))
 
     present_as_method(method, build)
     return method
@@ -82,6 +97,7 @@ class Client:
     scan_page = _blocking(_calls.scan_page)
     count = _blocking(_calls.count)
     delete_prefix = _blocking(_calls.delete_prefix)
+    changes_page = _blocking(_calls.changes_page)
     sync = _blocking(_calls.sync)
     stats = _blocking(_calls.stats)
 
@@ -160,6 +176,52 @@ class Client:
             else:
                 rounds.begin_with_conflict(result)
 
+    def watch(
+        self,
+        key_prefix: Key = "",
+        *,
+        query: Any = None,
+        since: Optional[Tuple[str, int]] = None,
+        snapshot: bool = True,
+        values: bool = True,
+        credit: int = CREDIT,
+    ) -> Events:
+        """The entries whose key starts with ``key_prefix``, then every change, without a gap.
+
+        With ``since``, a token, every change after it instead; with ``snapshot=False`` every change
+        from now on. ``query`` narrows it to values as in ``find``. The iterator heals itself; at
+        most about ``credit`` events wait in the client.
+        """
+        token = None if since is None else Token(*since)
+        options = WatchOptions(key_prefix, query, token, snapshot, values, credit)
+        return Events(
+            self._connection,
+            lambda told: WatchFollower(options, self._options, told),
+            threshold=max(1, credit // 4),
+        )
+
+    def changes(
+        self,
+        since: Tuple[str, int],
+        *,
+        key_prefix: Optional[Key] = None,
+        values: bool = True,
+        page_limit: Optional[int] = None,
+        wait_ms: Optional[int] = None,
+    ) -> Changes:
+        """Every change after the token ``since``, until there are no more.
+
+        With ``wait_ms`` until none has come for so long. Pages of ``page_limit`` are fetched as they
+        are needed, each within the client's deadline.
+        """
+
+        def page(token: Token) -> ChangesPage:
+            return self.changes_page(
+                token, key_prefix=key_prefix, limit=page_limit, wait_ms=wait_ms, values=values
+            )
+
+        return Changes(Token(*since), page, goes_on=wait_ms is not None)
+
     def pipeline(self) -> Pipeline:
         """Collects calls and sends them together; see ``Pipeline``."""
         return Pipeline(self)
@@ -190,7 +252,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _exchange(self, requests: List[Request]) -> Exchange:
+    def _exchange(self, requests: List[Request], held_ms: float = 0) -> Exchange:
         """Sends one body and waits until it has ended."""
         ended = threading.Event()
         exchange = Exchange(
@@ -199,6 +261,7 @@ class Client:
             timeout_ms=self._options.timeout_ms,
             retries=self._options.retries,
             on_end=lambda _: ended.set(),
+            held_ms=held_ms,
         )
         self._connection.submit(exchange)
         try:

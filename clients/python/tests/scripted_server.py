@@ -11,6 +11,7 @@ import msgpack
 import zmq
 
 POLL_MS = 20
+NOTIFICATION = 2
 
 
 class Refusal(Exception):
@@ -52,7 +53,8 @@ Handler = Callable[[Incoming], Any]
 class ScriptedServer:
     """Calls ``handler`` for each request. ``hello`` it answers itself, with numbered sessions.
 
-    ``requests`` holds all others in the order of arrival, ``bodies`` the number of messages.
+    ``requests`` holds all others in the order of arrival, ``bodies`` the number of messages, and
+    ``notifications`` the [method, params] that came without a msgid.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -61,6 +63,7 @@ class ScriptedServer:
         self.answers_hello = True
         self.sessions = 0
         self.requests: List[Incoming] = []
+        self.notifications: List[List[Any]] = []
         self.bodies = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
@@ -96,10 +99,12 @@ class ScriptedServer:
             self.bodies += 1
             unpacker = msgpack.Unpacker()
             unpacker.feed(body)
-            answers = b"".join(
-                self._answer(Incoming(envelope, msgid, method, params))
-                for _, msgid, method, params in unpacker
-            )
+            answers = b""
+            for kind, *fields in unpacker:
+                if kind == NOTIFICATION:
+                    self.notifications.append(fields)
+                else:
+                    answers += self._answer(Incoming(envelope, *fields))
             if answers:
                 self._router.send_multipart([*envelope, answers])
         self._router.close()

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from types import TracebackType
 from typing import Optional, Type
 
-from harness.server import Server, start_server
+from harness.server import Server, launch
 
 
 class ServerProcess:
-    """In memory, on a free port that it keeps; a context manager that ends it."""
+    """In memory, or over the folder ``data``, on a free port that it keeps.
 
-    def __init__(self) -> None:
+    A context manager that ends it.
+    """
+
+    def __init__(self, data: Optional[Path] = None) -> None:
         self.endpoint = "tcp://127.0.0.1:0"
+        self._data = "none" if data is None else str(data)
         self._server: Optional[Server] = None
 
     def start(self) -> None:
-        self._server = start_server(listen=[self.endpoint])
+        self._server = launch(
+            ["--data", self._data, "--listen", self.endpoint, "--feed", "off", "--admin", "off"]
+        )
+        try:
+            self._server.wait_until_ready()
+        except BaseException:
+            self._server.close()
+            raise
         self.endpoint = self._server.endpoint
 
     def stop(self) -> None:

@@ -46,7 +46,7 @@ def codes_of_the_page() -> List[str]:
 def test_the_client_has_exactly_the_methods_of_the_page(client: Type[Any]) -> None:
     public = {name for name in vars(client) if not name.startswith("_")}
     assert public - {"with_options", "server"} == set(methods_of_the_page())
-    assert len(methods_of_the_page()) == 23
+    assert len(methods_of_the_page()) == 26
 
 
 def test_both_clients_have_the_same_signatures() -> None:

@@ -130,7 +130,7 @@ def test_doubled_late_and_foreign_answers_are_dropped() -> None:
             assert [client.get("a") for _ in range(20)] == [7] * 20
 
 
-def test_notifications_nobody_asked_for_are_ignored() -> None:
+def test_events_nobody_listens_to_are_answered_with_unwatch() -> None:
     def handler(request: Incoming) -> Any:
         server.send(request, msgpack.packb([2, "events", [1, [], {"version": 9}]]))
         return FOUND
@@ -138,6 +138,7 @@ def test_notifications_nobody_asked_for_are_ignored() -> None:
     with ScriptedServer(handler) as server:
         with Client(server.endpoint) as client:
             assert [client.get("a") for _ in range(20)] == [7] * 20
+        assert ["unwatch", [1]] in server.notifications
 
 
 # Sessions.
