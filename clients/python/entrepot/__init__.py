@@ -5,11 +5,12 @@ docs/CLIENTS.md, the page for all languages.
 """
 
 from . import aio, errors, events
-from .client import Changes, Client, Events, Pending, Pipeline
+from .client import Changes, Client, Events, Mirror, Pending, Pipeline
 from .errors import EntrepotError
 from .events import (
     ChangesPage,
     Delete,
+    Difference,
     Expired,
     Left,
     Resync,
@@ -49,6 +50,7 @@ __all__ = [
     "Delete",
     "DeletePrefixResult",
     "DeleteResult",
+    "Difference",
     "Entry",
     "EntrepotError",
     "Events",
@@ -58,6 +60,7 @@ __all__ = [
     "IncrementResult",
     "Item",
     "Left",
+    "Mirror",
     "Operation",
     "OperationResult",
     "Page",

@@ -117,7 +117,7 @@ class Engine:
             socket: zmq.POLLIN for link in self._links.all() for socket in link.sockets()
         }
         if self._needs_link and self._links.current is not None:
-            watched[self._links.current.dealer] = zmq.POLLIN | zmq.POLLOUT
+            watched[self._links.current.socket] = zmq.POLLIN | zmq.POLLOUT
         watched.update((socket, zmq.POLLIN) for socket in self._followers.sockets())
         return watched
 
@@ -161,8 +161,8 @@ class Engine:
     def call_soon(self) -> None:
         self._followers.call_soon()
 
-    def close_later(self, socket: zmq.Socket[bytes]) -> None:
-        self._followers.close_later(socket)
+    def close_later(self, link: Link) -> None:
+        self._followers.close_later(link)
 
     # Coming in.
 

@@ -52,8 +52,8 @@ class Host(Protocol):
     def call_soon(self) -> None:
         """A follower has something to do in the next turn."""
 
-    def close_later(self, socket: zmq.Socket[bytes]) -> None:
-        """Closes a socket when nobody waits for it any more."""
+    def close_later(self, link: Link) -> None:
+        """Closes a link of the follower's own when nobody waits for its sockets any more."""
 
 
 class Listener(Protocol):
@@ -73,7 +73,10 @@ class Follower(Protocol):
         """Comes first."""
 
     def advance(self, now: float) -> float:
-        """Does what is due; the time when it is to be called again at the latest."""
+        """Does what is due, and reads what has come in on sockets of its own until nothing is left.
+
+        Gives the time when it is to be called again at the latest.
+        """
 
     def sockets(self) -> List[zmq.Socket[bytes]]:
         """Sockets of its own whose readability is to be waited for."""
@@ -111,9 +114,10 @@ class Followers:
     def __init__(self) -> None:
         self._followers: List[Follower] = []
         self._listening: Dict[Tuple[Link, int], Listener] = {}
-        self._unused: List[zmq.Socket[bytes]] = []
-        # When one of them may have something to do.
+        self._unused: List[Link] = []
+        # When one of them may have something to do that no socket tells.
         self.next_at = math.inf
+        self._has_sockets = False
 
     def add(self, follower: Follower) -> None:
         self._followers.append(follower)
@@ -135,9 +139,13 @@ class Followers:
         self.next_at = -math.inf
 
     def advance(self, now: float) -> None:
-        if now >= self.next_at:
+        is_due = now >= self.next_at
+        if is_due:
             self.next_at = math.inf
-            for follower in [*self._followers]:
+        elif not self._has_sockets:
+            return
+        for follower in [*self._followers]:
+            if is_due or follower.sockets():
                 due = follower.advance(now)
                 self.next_at = min(self.next_at, due)
 
@@ -170,14 +178,16 @@ class Followers:
                 self.call_soon()
 
     def sockets(self) -> List[zmq.Socket[bytes]]:
-        return [socket for follower in self._followers for socket in follower.sockets()]
+        sockets = [socket for follower in self._followers for socket in follower.sockets()]
+        self._has_sockets = bool(sockets)
+        return sockets
 
-    def close_later(self, socket: zmq.Socket[bytes]) -> None:
-        self._unused.append(socket)
+    def close_later(self, link: Link) -> None:
+        self._unused.append(link)
 
     def close_unused(self) -> None:
-        for socket in self._unused:
-            socket.close(0)
+        for link in self._unused:
+            link.close()
         self._unused = []
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One DEALER, connected to one endpoint, and the monitor that tells how the connection fares.
+"""One socket, connected to one endpoint, and the monitor that tells how the connection fares.
 
 A link goes up at most once: when its connection ends it is down for good, and the engine opens
 another. Until it is up, libzmq tries to connect again and again by itself. Nothing is queued for a
@@ -10,7 +10,7 @@ No call blocks. Thread safety: none; a link belongs to one thread.
 from __future__ import annotations
 
 import enum
-from typing import Iterator, List, Set, TYPE_CHECKING
+from typing import Iterator, List, Sequence, Set, TYPE_CHECKING
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -55,36 +55,38 @@ _HANDSHAKE_FAILURES = frozenset(
 
 
 class Link:
-    """See the module."""
+    """A DEALER. See the module."""
+
+    KIND = zmq.DEALER
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
         self.is_up = False
         # The exchanges that may still be answered here.
         self.pending: Set["Exchange"] = set()
-        self.dealer = context.socket(zmq.DEALER)
-        self.dealer.setsockopt(zmq.LINGER, 0)
-        self.dealer.setsockopt(zmq.IMMEDIATE, 1)
-        self.dealer.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
-        self.dealer.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_IVL_MAX_MS)
-        self.dealer.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_IVL_MS)
-        self.dealer.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        self.socket = context.socket(self.KIND)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        self.socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_IVL_MS)
+        self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_IVL_MAX_MS)
+        self.socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_IVL_MS)
+        self.socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         # Only for a literal address: with it on, "localhost" would mean ::1 alone.
-        self.dealer.setsockopt(zmq.IPV6, int("[" in endpoint))
-        self._monitor = self.dealer.get_monitor_socket(_MONITORED)
+        self.socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+        self._monitor = self.socket.get_monitor_socket(_MONITORED)
         try:
-            self.dealer.connect(endpoint)
+            self.socket.connect(endpoint)
         except zmq.ZMQError as error:
             self.close()
             raise InvalidArgument(f"{endpoint!r} is no endpoint to connect to: {error}") from error
 
     def sockets(self) -> List[zmq.Socket[bytes]]:
         """The sockets whose readability is to be waited for."""
-        return [self.dealer, self._monitor]
+        return [self.socket, self._monitor]
 
     def send(self, body: bytes) -> bool:
         """False when there is no connection to send on."""
         try:
-            self.dealer.send(body, zmq.DONTWAIT)
+            self.socket.send(body, zmq.DONTWAIT)
         except zmq.Again:
             return False
         return True
@@ -93,7 +95,7 @@ class Link:
         """The bodies of all messages that have come in."""
         while True:
             try:
-                frames = self.dealer.recv_multipart(zmq.DONTWAIT)
+                frames = self.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
             yield frames[-1]
@@ -118,6 +120,26 @@ class Link:
                 yield LinkEvent.REFUSED
 
     def close(self) -> None:
-        self.dealer.disable_monitor()
+        self.socket.disable_monitor()
         self._monitor.close(0)
-        self.dealer.close(0)
+        self.socket.close(0)
+
+
+class FeedLink(Link):
+    """A SUB, subscribed to keys by their prefixes."""
+
+    KIND = zmq.SUB
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, prefixes: Sequence[bytes]
+    ) -> None:
+        super().__init__(context, endpoint)
+        for prefix in prefixes:
+            self.socket.setsockopt(zmq.SUBSCRIBE, prefix)
+
+    def next_message(self) -> List[bytes]:
+        """The frames of the oldest message; none when nothing has come in."""
+        try:
+            return self.socket.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            return []

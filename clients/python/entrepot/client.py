@@ -35,19 +35,22 @@ from . import _calls
 from ._calls import Call
 from ._codec import Request
 from ._blocking_events import Changes, Events
+from ._blocking_mirror import Mirror
 from ._connection import Connection
 from ._exchange import Exchange
 from ._methods import present_as_method
+from ._mirror_view import OnChange
 from ._options import CONNECT_WAIT_MS, RETRIES, TIMEOUT_MS, CallOptions, server_of
 from ._outcome import outcome
 from ._pipeline import Pending, PipelineMethods
+from ._subscription_follower import SubscriptionFollower
 from ._update import Update
 from ._watch_follower import WatchFollower
 from ._watch_state import CREDIT, WatchOptions
 from .events import ChangesPage, Token
 from .results import Item, Key, Page
 
-__all__ = ["Changes", "Client", "Events", "Pending", "Pipeline"]
+__all__ = ["Changes", "Client", "Events", "Mirror", "Pending", "Pipeline"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -199,6 +202,25 @@ class Client:
             lambda told: WatchFollower(options, self._options, told),
             threshold=max(1, credit // 4),
         )
+
+    def subscribe(self, key_prefix: Key = "", *, feed: Optional[str] = None) -> Events:
+        """Changes below ``key_prefix`` as the server publishes them, from now on.
+
+        It costs the server least, and a key's last change may be lost unseen; what is seen to be
+        missing is fetched. ``feed`` is the PUB endpoint, without it the one that the server names.
+        """
+        return Events(
+            self._connection,
+            lambda told: SubscriptionFollower(key_prefix, self.server, feed, self._options, told),
+            threshold=CREDIT // 4,
+        )
+
+    def mirror(self, key_prefix: Key = "", *, on_change: Optional[OnChange] = None) -> Mirror:
+        """The entries below ``key_prefix`` as a dictionary that is kept current.
+
+        ``on_change`` is called with each ``Difference``, one after the other, when it is shown.
+        """
+        return Mirror(self.watch(key_prefix), on_change)
 
     def changes(
         self,

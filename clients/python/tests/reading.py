@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any, Callable, Dict, Iterable, List, TypeVar
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from entrepot import Delete, Events, Expired, Left, Resync, Set, Snapshot, Synced, Touch, aio
 from entrepot.events import WatchEvent
 
 GIVE_UP_SECONDS = 60.0
-
-T = TypeVar("T")
-
 
 def read_until(events: Events, is_last: Callable[[WatchEvent], bool]) -> List[WatchEvent]:
     """Takes events up to the first that is the last one."""
@@ -60,6 +57,7 @@ class Told:
     def __init__(self) -> None:
         self.entries: Dict[Any, Any] = {}
         self.resyncs: List[str] = []
+        self.failure: Optional[AssertionError] = None
         self._versions: Dict[Any, int] = {}
 
     def take(self, event: WatchEvent) -> None:

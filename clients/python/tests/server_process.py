@@ -11,19 +11,20 @@ from harness.server import Server, launch
 
 
 class ServerProcess:
-    """In memory, or over the folder ``data``, on a free port that it keeps.
+    """In memory, or over the folder ``data``, on free ports that it keeps.
 
     A context manager that ends it.
     """
 
-    def __init__(self, data: Optional[Path] = None) -> None:
+    def __init__(self, data: Optional[Path] = None, *, has_feed: bool = False) -> None:
         self.endpoint = "tcp://127.0.0.1:0"
+        self.feed = "tcp://127.0.0.1:0" if has_feed else "off"
         self._data = "none" if data is None else str(data)
         self._server: Optional[Server] = None
 
     def start(self) -> None:
         self._server = launch(
-            ["--data", self._data, "--listen", self.endpoint, "--feed", "off", "--admin", "off"]
+            ["--data", self._data, "--listen", self.endpoint, "--feed", self.feed, "--admin", "off"]
         )
         try:
             self._server.wait_until_ready()
@@ -31,6 +32,7 @@ class ServerProcess:
             self._server.close()
             raise
         self.endpoint = self._server.endpoint
+        self.feed = str(self._server.ports["feed"] or "off")
 
     def stop(self) -> None:
         """Ends it as an operator would, and insists on a clean end."""

@@ -46,7 +46,7 @@ def codes_of_the_page() -> List[str]:
 def test_the_client_has_exactly_the_methods_of_the_page(client: Type[Any]) -> None:
     public = {name for name in vars(client) if not name.startswith("_")}
     assert public - {"with_options", "server"} == set(methods_of_the_page())
-    assert len(methods_of_the_page()) == 26
+    assert len(methods_of_the_page()) == 28
 
 
 def test_both_clients_have_the_same_signatures() -> None:
@@ -118,7 +118,7 @@ def test_it_installs_into_a_fresh_environment(shared_server: ServerProcess, tmp_
 
 def test_the_readme_runs_as_printed(client: entrepot.Client) -> None:
     blocks = re.findall(r"^```python$(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         ran = subprocess.run(
             [sys.executable, "-c", block.replace(DEFAULT_SERVER, client.server)],

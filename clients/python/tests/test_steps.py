@@ -152,7 +152,7 @@ def test_every_method_is_called_by_some_step() -> None:
                 called.add(one["call"])
                 assert EXPECTATIONS & set(one) or "save" in one or one["call"] == "set", one
     without_a_store = {"hello", "ping", "sync", "stats", "pipeline", "close"}
-    # What changes is told while other steps run: test_watch.py.
-    watching = {"watch", "changes", "changes_page"}
+    # What changes is told while other steps run: test_watch.py and its neighbours.
+    watching = {"watch", "changes", "changes_page", "subscribe", "mirror"}
     methods = {name for name in vars(Client) if not name.startswith("_")}
     assert called == methods - without_a_store - watching - {"with_options", "server"}
