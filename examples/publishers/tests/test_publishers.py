@@ -6,16 +6,15 @@ import os
 import pathlib
 import signal
 import subprocess
-from types import TracebackType
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Type
+from typing import Any, Dict, Iterator, List
 
 import pytest
 
 from harness.peer import Peer
+from harness.program import RUN_TIMEOUT_S, Program
 from harness.server import Server, start_server, wait_until
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1]
-RUN_TIMEOUT_S = 60.0
 
 LOG = "first line\nsecond line\nthird – with a dash\n"
 
@@ -68,45 +67,12 @@ def command(language: str, program: str, log_file: pathlib.Path) -> List[str]:
     return ["/usr/bin/python3", str(FOLDER / "python" / f"{name}.py"), *arguments]
 
 
-class Publisher:
+class Publisher(Program):
     """A publisher that runs; a context manager that ends it."""
 
-    def __init__(self, arguments: Sequence[str], output: pathlib.Path) -> None:
-        self._output = output
-        # As it stands: nothing on the path but what a user has.
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        with output.open("wb") as stream:
-            self.process = subprocess.Popen(
-                arguments, stdout=stream, stderr=stream, env=environment
-            )
-
-    def said(self) -> str:
-        return self._output.read_text()
-
-    def wait_until_said(self, text: str) -> None:
-        def it_is_said() -> bool:
-            return text in self.said() or self.process.poll() is not None
-
-        wait_until(it_is_said, f"it says {text!r}", RUN_TIMEOUT_S)
-        assert text in self.said()
-
-    def end(self, signal_number: int) -> None:
-        self.process.send_signal(signal_number)
-        assert self.process.wait(RUN_TIMEOUT_S) == 0, self.said()
+    def end_cleanly(self, signal_number: int) -> None:
+        assert self.end(signal_number) == 0, self.said()
         assert "ended after" in self.said()
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 def entries(server: Server, program: str) -> Dict[str, Any]:
@@ -192,7 +158,7 @@ def test_log_tail_follows_what_is_added_and_replaced(
         log_file.with_suffix(".new").write_text("a new beginning\n")
         log_file.with_suffix(".new").rename(log_file)
         wait_for("000000001", "a new beginning")
-        publisher.end(signal.SIGINT)
+        publisher.end_cleanly(signal.SIGINT)
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
@@ -205,7 +171,7 @@ def test_ctrl_c_ends_it_cleanly(
     arguments = [*command(language, program, log_file), *flags]
     with Publisher(arguments, log_file.with_suffix(".out")) as publisher:
         wait_until(lambda: len(entries(server, program)) > 0, "it publishes", RUN_TIMEOUT_S)
-        publisher.end(signal_number)
+        publisher.end_cleanly(signal_number)
         assert "Traceback" not in publisher.said()
 
 
@@ -229,7 +195,7 @@ def test_a_server_that_goes_away_and_comes_back_is_survived_and_said(
                 wait_until(
                     lambda: len(entries(restarted, program)) > 0, "it publishes", RUN_TIMEOUT_S
                 )
-                publisher.end(signal.SIGINT)
+                publisher.end_cleanly(signal.SIGINT)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
