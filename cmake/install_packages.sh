@@ -19,7 +19,7 @@ build_packages=(
 test_packages=(
   clang clang-format libclang-rt-14-dev
   python3-pytest python3-venv python3-pip python3-setuptools mypy
-  python3-jsonschema libmsgpack-dev tmux patch
+  python3-jsonschema libmsgpack-dev tmux zsh patch
 )
 # What the server is measured against, and what counts its instructions.
 bench_packages=(redis-server memcached valgrind)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pathlib
 import shlex
-import shutil
 import subprocess
 import uuid
 from typing import Iterator
@@ -205,6 +204,52 @@ def test_completions_and_man_pages_know_every_option(entrepot: CommandLine) -> N
                 assert option in text, (command, option, name)
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
-def test_zsh_reads_its_completion() -> None:
-    subprocess.run(["zsh", "-n", str(COMPLETIONS / "_entrepot")], check=True)
+@pytest.fixture
+def zsh(entrepot: CommandLine, tmp_path: pathlib.Path) -> Iterator[Terminal]:
+    """A prompt of zsh that has loaded the completion and knows no server but by its options."""
+    (tmp_path / ".zshrc").write_text(f"""
+        PATH={os.path.dirname(binary("entrepot"))}:$PATH
+        fpath=({COMPLETIONS} $fpath)
+        autoload -U compinit
+        compinit -u -D
+        PS1='zsh> '
+    """)
+    for key in ("colour:red", "colour:green", "with space"):
+        entrepot("set", key, "1")
+    terminal = Terminal("zsh -i", {"ZDOTDIR": str(tmp_path), "LC_ALL": "C.UTF-8",
+                                   "ENTREPOT_SERVER": "tcp://127.0.0.1:1"})
+    try:
+        terminal.wait_for("zsh> ")
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def test_zsh_completes_commands_and_options(zsh: Terminal) -> None:
+    zsh.type("entrepot sc", "Tab")
+    zsh.wait_for("zsh> entrepot scan ")
+    zsh.type("C-u", "entrepot scan --key", "Tab")
+    zsh.wait_for("zsh> entrepot scan --keys ")
+    zsh.type("C-u", "entrepot -o c", "Tab")
+    zsh.wait_for("zsh> entrepot -o csv ")
+
+
+def test_zsh_completes_live_keys(zsh: Terminal, entrepot: CommandLine) -> None:
+    for line in (f"entrepot -s {entrepot.endpoint} get ",
+                 f"entrepot --server={entrepot.endpoint} get ",
+                 f"entrepot get --server {entrepot.endpoint} "):
+        zsh.type(line, "co", "Tab")
+        zsh.wait_for(f"zsh> {line}colour:")
+        zsh.type("r", "Tab")
+        zsh.wait_for(f"zsh> {line}colour:red ")
+        zsh.type("C-u", line, "with\\ sp", "Tab")
+        zsh.wait_for(f"zsh> {line}with\\ space ")
+        zsh.type("C-u", line, '"wi', "Tab")
+        zsh.wait_for(f'zsh> {line}"with space" ')
+        zsh.type("C-u")
+
+
+def test_zsh_completes_files_behind_an_at_sign(zsh: Terminal, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"")
+    zsh.type(f"entrepot set a @{tmp_path}/pic", "Tab")
+    zsh.wait_for(f"zsh> entrepot set a @{tmp_path}/picture.png ")
