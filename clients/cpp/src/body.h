@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -60,13 +61,21 @@ struct Body {
   // Whether its writes carry `once`.
   bool once() const { return retries > 0 && has_write(); }
 
+  // How long the server may wait before it answers; the deadline has it in it.
+  milliseconds wait() const {
+    int64_t longest_ms = 0;
+    for (const WireRequest& request : requests)
+      longest_ms = std::max(longest_ms, request.wait_ms());
+    return milliseconds(longest_ms);
+  }
+
   bool has_retry_left() const { return attempts_timed_out < retries; }
 
   // When the present attempt counts as timed out; the deadline after the last.
   TimePoint attempt_deadline() const {
     if (!has_retry_left()) return deadline;
-    const auto share = (deadline - submitted) / (retries + 1);
-    return submitted + share * (attempts_timed_out + 1);
+    const auto share = (deadline - wait() - submitted) / (retries + 1) + wait();
+    return std::min(deadline, submitted + share * (attempts_timed_out + 1));
   }
 };
 

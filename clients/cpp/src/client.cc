@@ -98,6 +98,14 @@ Result<TransactionOutcome> Client::Transact(const Transaction& transaction,
 
 namespace {
 
+// Makes the call and waits for it.
+template <typename T>
+Result<T> CallOn(ClientCore& core, Request<T> request) {
+  const std::vector<Reply> replies = core.Call({std::move(request.wire)}, request.call);
+  if (!replies.front().ok()) return replies.front().status();
+  return request.decode(*replies.front());
+}
+
 // A walk's fetching of pages: `make_page` makes the request of one.
 Walk MakeWalk(std::shared_ptr<ClientCore> core, const WalkOptions& options,
               std::function<Request<Page>(const PageOptions& options)> make_page) {
@@ -109,10 +117,7 @@ Walk MakeWalk(std::shared_ptr<ClientCore> core, const WalkOptions& options,
   return Walk([core = std::move(core), page, make_page = std::move(make_page)](
                   const std::string& cursor) mutable -> Result<Page> {
     page.cursor = cursor;
-    Request<Page> request = make_page(page);
-    const std::vector<Reply> replies = core->Call({std::move(request.wire)}, page.call);
-    if (!replies.front().ok()) return replies.front().status();
-    return request.decode(*replies.front());
+    return CallOn(*core, make_page(page));
   });
 }
 
@@ -194,6 +199,29 @@ Result<entrepot::Entry> Client::Update(std::string_view key, const Change& chang
     present = std::move(written->value);
     version = written->version;
   }
+}
+
+Result<entrepot::Watch> Client::Watch(std::string_view key_prefix, const WatchOptions& options) {
+  Result<std::shared_ptr<WatchQueue>> queue = core_->StartWatch(std::string(key_prefix), options);
+  if (!queue.ok()) return queue.status();
+  return entrepot::Watch(*std::move(queue));
+}
+
+entrepot::Changes Client::Changes(const Token& since, std::string_view key_prefix,
+                                  const ChangesOptions& options) {
+  const ChangesPageOptions page{.limit = options.page_limit,
+                                .wait_ms = options.wait_ms,
+                                .values = options.values,
+                                .call = options.call};
+  return entrepot::Changes(since, options.wait_ms > 0,
+                           [core = core_, prefix = std::string(key_prefix), page](const Token& at) {
+                             return CallOn(*core, request::ChangesPage(at, prefix, page));
+                           });
+}
+
+Result<entrepot::ChangesPage> Client::ChangesPage(const Token& since, std::string_view key_prefix,
+                                                  const ChangesPageOptions& options) {
+  return Call(request::ChangesPage(since, key_prefix, options));
 }
 
 entrepot::Pipeline Client::Pipeline(const CallOptions& call) {

@@ -21,13 +21,16 @@
 #include "entrepot/client.h"
 #include "entrepot/result.h"
 #include "entrepot/types.h"
+#include "entrepot/watch.h"
 #include "entrepot/wire_request.h"
 #include "exchange_thread.h"
 #include "reply.h"
+#include "watch_queue.h"
+#include "watches.h"
 
 namespace entrepot {
 
-class ClientCore {
+class ClientCore : public std::enable_shared_from_this<ClientCore> {
  public:
   ClientCore(std::string endpoint, const ClientOptions& options);
   ~ClientCore();
@@ -47,11 +50,17 @@ class ClientCore {
   // The same, and waits.
   std::vector<Reply> Call(std::vector<WireRequest> requests, const CallOptions& call);
 
+  // Begins a watch and waits until it has begun. `invalid_argument` for a credit of 0; the errors
+  // of a call.
+  Result<std::shared_ptr<WatchQueue>> StartWatch(std::string key_prefix, WatchOptions options);
+
   void Close();
 
  private:
+  // Runs the task on the exchange's thread, if there is one in this process.
+  void Post(std::function<void(entrepot::Exchange&)> task);
   // The exchange of this process, started if need be.
-  Result<ExchangeThread*> Exchange();
+  Result<ExchangeThread*> StartedExchange();
 
   // Constant after construction.
   const std::string endpoint_;
@@ -63,6 +72,7 @@ class ClientCore {
   std::atomic<ExchangeThread*> exchange_{nullptr};
   std::atomic<pid_t> exchange_process_{0};
   std::atomic<bool> closed_{false};
+  std::atomic<WatchNumber> last_watch_{0};
 };
 
 }  // namespace entrepot

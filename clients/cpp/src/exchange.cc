@@ -72,9 +72,11 @@ void Exchange::Add(std::unique_ptr<Body> body) {
 }
 
 void Exchange::Turn(TimePoint now) {
-  Link::Arrivals arrivals = link_.Receive(now);
-  for (const zmq::message_t& body : arrivals.bodies) TakeReplies(body.to_string_view(), now);
+  now_ = now;
+  const Link::Arrivals arrivals = link_.Receive(now);
+  for (const Link::Arrival& arrival : arrivals.bodies) TakeMessage(arrival, now);
   for (const uint64_t number : arrivals.ended) ConnectionEnded(number);
+  watches_.Turn(now);
   while (!alarms_.empty() && alarms_.begin()->first <= now) {
     Alarm(bodies_.at(alarms_.begin()->second).get(), now);
   }
@@ -88,8 +90,8 @@ void Exchange::Turn(TimePoint now) {
 }
 
 TimePoint Exchange::NextTurn() const {
-  TimePoint next = TimePoint::max();
-  if (!alarms_.empty()) next = alarms_.begin()->first;
+  TimePoint next = watches_.NextTurn();
+  if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
   if (waiting_.empty()) return next;
   if (const std::optional<TimePoint> reopen_at = link_.reopen_at()) {
     next = std::min(next, *reopen_at);
@@ -104,6 +106,7 @@ TimePoint Exchange::NextTurn() const {
 
 void Exchange::Close() {
   const Status closed(StatusCode::kClosed, "the client was closed");
+  watches_.CloseAll(closed);
   while (!bodies_.empty()) {
     Body* const body = bodies_.begin()->second.get();
     Fail(body, Status(closed).SetMaybeApplied(body->ever_sent && body->has_write()));
@@ -120,8 +123,16 @@ Body* Exchange::FindByMsgid(uint32_t msgid) {
   return msgid - body->first_msgid < body->requests.size() ? body : nullptr;
 }
 
-void Exchange::TakeReplies(std::string_view bytes, TimePoint now) {
-  Result<std::vector<Response>> responses = ParseReplyBody(bytes);
+void Exchange::TakeMessage(const Link::Arrival& arrival, TimePoint now) {
+  if (std::optional<WatchMessage> message = ParseWatchMessage(arrival.body.to_string_view())) {
+    watches_.Take(arrival.connection, *std::move(message), now);
+  } else {
+    TakeReplies(arrival, now);
+  }
+}
+
+void Exchange::TakeReplies(const Link::Arrival& arrival, TimePoint now) {
+  Result<std::vector<Response>> responses = ParseReplyBody(arrival.body.to_string_view());
   if (!responses.ok()) {
     TakeUnpairedError(responses.status());
     return;
@@ -147,6 +158,7 @@ void Exchange::TakeReplies(std::string_view bytes, TimePoint now) {
   for (std::optional<Reply>& reply : answered->replies) {
     if (!reply && !unpaired.ok()) reply = unpaired;
   }
+  answering_connection_ = arrival.connection;
   Settle(answered, now);
 }
 
@@ -229,6 +241,7 @@ void Exchange::ConnectionEnded(uint64_t number) {
                      .SetMaybeApplied(body->has_write()));
     }
   }
+  watches_.ConnectionGone(number);
 }
 
 // ---- What time does.
@@ -251,14 +264,18 @@ void Exchange::AttemptTimedOut(Body* body) {
   ++body->attempts_timed_out;
   const uint64_t connection = body->connection;
   Wait(body);
-  if (connection != link_.current()) return;
-  link_.Renew();
+  if (connection == link_.current()) Renew(connection);
+}
+
+void Exchange::Renew(uint64_t connection) {
+  if (connection == link_.current()) link_.Renew();
   std::vector<Body*> others;
   for (const uint64_t sequence : in_flight_) {
     Body* const other = bodies_.at(sequence).get();
     if (other->connection == connection && other->has_retry_left()) others.push_back(other);
   }
   for (Body* const other : others) Wait(other);
+  watches_.ConnectionGone(connection);
 }
 
 TimePoint Exchange::RefusedUntil(const Body& body) const {
@@ -398,6 +415,25 @@ void Exchange::SessionAnswered(const Reply& reply) {
     if (body->once() && body->encoded.empty()) in_need.push_back(body);
   }
   for (Body* const body : in_need) Fail(body, status);
+}
+
+// ---- What watches need.
+
+void Exchange::Ask(WireRequest request, milliseconds timeout, int retries,
+                   Watches::Host::Answered answered) {
+  auto body = std::make_unique<Body>();
+  body->requests.push_back(std::move(request));
+  body->submitted = now_;
+  body->deadline = now_ + timeout;
+  body->retries = retries;
+  body->done = [this, answered = std::move(answered)](std::vector<Reply> replies) {
+    answered(replies.front(), answering_connection_, now_);
+  };
+  Submit(std::move(body));
+}
+
+void Exchange::Notify(uint64_t connection, const WireRequest& notification) {
+  link_.Notify(connection, notification.EncodeNotification());
 }
 
 // ---- A body's place.

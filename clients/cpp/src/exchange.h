@@ -7,6 +7,8 @@
 //
 // It is a state machine without a clock and without a thread: ExchangeThread drives it.
 //
+// Watches live on the same connection; what they do on it is in watches.h.
+//
 // Thread safety: none.
 //
 // Invariants:
@@ -30,10 +32,11 @@
 #include "client_clock.h"
 #include "link.h"
 #include "once_session.h"
+#include "watches.h"
 
 namespace entrepot {
 
-class Exchange {
+class Exchange : private Watches::Host {
  public:
   struct Settings {
     std::string endpoint;
@@ -43,6 +46,7 @@ class Exchange {
   Exchange(zmq::context_t& context, Settings settings);
 
   void Submit(std::unique_ptr<Body> body);
+  Watches& watches() { return watches_; }
 
   // One turn: takes what has arrived, lets time act, sends what can be sent.
   void Turn(TimePoint now);
@@ -52,14 +56,15 @@ class Exchange {
 
   void AddPollItems(std::vector<zmq_pollitem_t>* items) { link_.AddPollItems(items); }
 
-  // Ends all bodies as `closed`, and the connections.
+  // Ends all bodies and watches as `closed`, and the connections.
   void Close();
 
  private:
   void Add(std::unique_ptr<Body> body);
 
   // What has arrived.
-  void TakeReplies(std::string_view bytes, TimePoint now);
+  void TakeMessage(const Link::Arrival& arrival, TimePoint now);
+  void TakeReplies(const Link::Arrival& arrival, TimePoint now);
   Body* FindByMsgid(uint32_t msgid);
   void TakeUnpairedError(const Status& error);
   void Settle(Body* body, TimePoint now);
@@ -80,6 +85,13 @@ class Exchange {
   void RequestSession(const Body& first_write);
   void SessionAnswered(const Reply& reply);
 
+  // What watches need.
+  void Ask(WireRequest request, milliseconds timeout, int retries,
+           Watches::Host::Answered answered) override;
+  void Notify(uint64_t connection, const WireRequest& notification) override;
+  void Renew(uint64_t connection) override;
+  uint64_t current_connection() const override { return link_.current(); }
+
   void Wait(Body* body);
   void SetAlarm(Body* body);
   void End(Body* body);
@@ -89,6 +101,9 @@ class Exchange {
   Link link_;
   OnceSession session_;
   bool session_requested_ = false;
+  Watches watches_{this};
+  TimePoint now_{};                    // Of the present turn.
+  uint64_t answering_connection_ = 0;  // Over which the replies came that are being taken.
 
   std::map<uint64_t, std::unique_ptr<Body>> bodies_;  // By sequence.
   std::set<uint64_t> waiting_;                        // Sequences, in the order of sending.

@@ -65,6 +65,14 @@ Status ExchangeThread::Submit(std::unique_ptr<Body> body) {
   return Status();
 }
 
+Status ExchangeThread::Post(std::function<void(Exchange&)> task) {
+  const std::lock_guard lock(mu_);
+  if (closing_) return Status(StatusCode::kClosed, "the client is closed");
+  tasks_.push_back(std::move(task));
+  if (tasks_.size() == 1) WakeLocked();
+  return Status();
+}
+
 void ExchangeThread::Close() {
   {
     const std::lock_guard lock(mu_);
@@ -84,19 +92,24 @@ void ExchangeThread::WakeLocked() {
   [[maybe_unused]] const ssize_t written = write(wake_descriptor_, &one, sizeof one);
 }
 
-bool ExchangeThread::TakeInbox(std::vector<std::unique_ptr<Body>>* taken) {
+bool ExchangeThread::TakeInbox(std::vector<std::unique_ptr<Body>>* taken,
+                               std::vector<std::function<void(Exchange&)>>* tasks) {
   const std::lock_guard lock(mu_);
   taken->swap(inbox_);
+  tasks->swap(tasks_);
   return !closing_;
 }
 
 void ExchangeThread::Run() {
   std::vector<std::unique_ptr<Body>> taken;
+  std::vector<std::function<void(Exchange&)>> tasks;
   bool open = true;
   while (open) {
-    open = TakeInbox(&taken);
+    open = TakeInbox(&taken, &tasks);
     for (std::unique_ptr<Body>& body : taken) exchange_.Submit(std::move(body));
+    for (const std::function<void(Exchange&)>& task : tasks) task(exchange_);
     taken.clear();
+    tasks.clear();
     if (!open) break;
     exchange_.Turn(Clock::now());
     Poll();

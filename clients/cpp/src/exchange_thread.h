@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -35,6 +36,9 @@ class ExchangeThread {
   // `closed` after Close(), `overloaded` while kBodiesMax are open; then `done` is not called.
   Status Submit(std::unique_ptr<Body> body);
 
+  // Runs the task on the thread; `closed` after Close(): then it does not run.
+  Status Post(std::function<void(Exchange&)> task);
+
   // Ends all that is open, the sockets and the thread, and waits for it. May be called twice.
   void Close();
 
@@ -44,7 +48,8 @@ class ExchangeThread {
   void Run();
   // mu_ is held.
   void WakeLocked();
-  bool TakeInbox(std::vector<std::unique_ptr<Body>>* taken);
+  bool TakeInbox(std::vector<std::unique_ptr<Body>>* taken,
+                 std::vector<std::function<void(Exchange&)>>* tasks);
   void Poll();
 
   // Constant after construction.
@@ -59,6 +64,7 @@ class ExchangeThread {
   // Guarded by mu_.
   std::mutex mu_;
   std::vector<std::unique_ptr<Body>> inbox_;
+  std::vector<std::function<void(Exchange&)>> tasks_;
   bool closing_ = false;
   int wake_descriptor_;  // -1 after Close(); the thread, which has ended then, reads it unguarded.
 

@@ -40,6 +40,11 @@ bool Link::Send(const std::string& body, uint64_t sequence) {
   return true;
 }
 
+void Link::Notify(uint64_t connection, const std::string& body) {
+  // Where it cannot be sent the connection is lost, which Receive() tells.
+  if (ready() && connection == current_->number) current_->connection->Send(body);
+}
+
 void Link::Renew() {
   if (!current_) return;
   if (aside_.size() == kAsideMax) aside_.erase(aside_.begin());
@@ -51,7 +56,7 @@ void Link::Read(Numbered* numbered, Arrivals* arrivals) {
   zmq::message_t body;
   while (numbered->connection->Receive(&body)) {
     reopen_wait_ = milliseconds{0};
-    arrivals->bodies.push_back(std::move(body));
+    arrivals->bodies.push_back({numbered->number, std::move(body)});
   }
   if (numbered->connection->monitor_handle() != nullptr) numbered->connection->UpdateState();
 }

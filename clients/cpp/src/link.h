@@ -44,11 +44,18 @@ class Link {
   // for the answer.
   bool Send(const std::string& body, uint64_t sequence);
 
+  // Sends what nobody waits for on the connection of that number, if it is the current one.
+  void Notify(uint64_t connection, const std::string& body);
+
   // Puts the current connection aside, still read, so that Open() makes a new one.
   void Renew();
 
+  struct Arrival {
+    uint64_t connection;  // Its number.
+    zmq::message_t body;
+  };
   struct Arrivals {
-    std::vector<zmq::message_t> bodies;
+    std::vector<Arrival> bodies;
     std::vector<uint64_t> ended;  // Numbers of connections.
   };
 

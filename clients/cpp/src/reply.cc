@@ -15,8 +15,9 @@ namespace {
 constexpr uint64_t kResponseType = 1;
 constexpr uint64_t kNotificationType = 2;
 
-// The error map of a response. Fields that are not known are passed over.
-Status ParseError(WireReader* reader) {
+}  // namespace
+
+Status ReadError(WireReader* reader) {
   std::string code = "other";
   std::string message;
   bool retry_later = false;
@@ -45,8 +46,6 @@ Status ParseError(WireReader* reader) {
   return status;
 }
 
-}  // namespace
-
 Result<std::vector<Response>> ParseReplyBody(std::string_view body) {
   std::vector<Response> responses;
   WireReader reader(body);
@@ -66,7 +65,7 @@ Result<std::vector<Response>> ParseReplyBody(std::string_view body) {
       if (!result) return BadReply();
       responses.push_back({static_cast<uint32_t>(*msgid), std::string(*result)});
     } else {
-      Status error = ParseError(&reader);
+      Status error = ReadError(&reader);
       if (!reader.ReadNil()) return BadReply();
       responses.push_back({static_cast<uint32_t>(*msgid), std::move(error)});
     }

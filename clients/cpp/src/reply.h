@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "entrepot/result.h"
+#include "wire_reader.h"
 
 namespace entrepot {
 
@@ -21,6 +22,10 @@ struct Response {
   uint32_t msgid;
   Reply reply;
 };
+
+// Reads the error map of a response; `bad_reply` where it is none. Fields that are not known are
+// passed over.
+Status ReadError(WireReader* reader);
 
 // `bad_reply` for a body that is anything else. Notifications in it are passed over.
 Result<std::vector<Response>> ParseReplyBody(std::string_view body);

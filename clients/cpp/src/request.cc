@@ -10,6 +10,7 @@
 
 #include "decode.h"
 #include "entrepot/transaction.h"
+#include "event_wire.h"
 #include "wire_writer.h"
 
 namespace entrepot {
@@ -209,6 +210,19 @@ Request<DeletedPrefix> DeletePrefix(std::string_view key_prefix,
   AddOption("limit", options.limit, &wire);
   AddAck(options.ack, &wire);
   return {std::move(wire), options.call, DecodeDeletedPrefix};
+}
+
+Request<entrepot::ChangesPage> ChangesPage(const Token& since, std::string_view key_prefix,
+                                           const ChangesPageOptions& options) {
+  WireRequest wire("changes");
+  wire.Add(EncodeToken(since)).Wait(options.wait_ms);
+  if (!key_prefix.empty()) wire.Option("key_prefix", Value::TextOrBytes(key_prefix));
+  AddOption("limit", options.limit, &wire);
+  if (options.wait_ms > 0) wire.Option("wait_ms", options.wait_ms);
+  wire.Option("values", options.values);
+  return {std::move(wire), options.call, [history = since.history](std::string_view result) {
+            return DecodeChangesPage(history, result);
+          }};
 }
 
 Request<uint64_t> Sync(const CallOptions& call) {

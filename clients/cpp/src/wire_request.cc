@@ -59,6 +59,14 @@ std::string WireRequest::Encode(uint32_t msgid, const Value* once) const {
   return body;
 }
 
+std::string WireRequest::EncodeNotification() const {
+  std::string body;
+  AppendArrayHeader(3, &body);
+  body.append(Value(2).encoded());
+  AppendCall(nullptr, &body);
+  return body;
+}
+
 std::string WireRequest::EncodeOperation() const {
   std::string operation;
   AppendArrayHeader(2, &operation);

@@ -24,7 +24,7 @@ constexpr std::chrono::milliseconds kAskInterval{5};
 
 }  // namespace
 
-ServerProcess::ServerProcess(const std::string& listen) {
+ServerProcess::ServerProcess(const std::string& listen, Data data) : data_(data) {
   std::string folder = ::testing::TempDir() + "entrepot-client-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) {
     ADD_FAILURE() << "no folder for a server: " << folder;
@@ -40,7 +40,7 @@ void ServerProcess::Launch(const std::string& listen) {
                                     "--listen",
                                     listen,
                                     "--data",
-                                    "none",
+                                    data_ == Data::kFolder ? folder_ + "/data" : "none",
                                     "--feed",
                                     "off",
                                     "--admin",
@@ -87,6 +87,11 @@ void ServerProcess::Kill() {
   int status = 0;
   waitpid(pid_, &status, 0);
   pid_ = -1;
+}
+
+void ServerProcess::Restart() {
+  std::filesystem::remove(folder_ + "/ports.json");
+  Launch(endpoint_);
 }
 
 ServerProcess::~ServerProcess() {

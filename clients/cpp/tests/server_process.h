@@ -15,9 +15,13 @@ namespace entrepot::testing {
 
 class ServerProcess {
  public:
-  // Starts a server in memory on `listen`; port 0 is a free one. Fails the test and gives a server
-  // with an empty endpoint where it does not come up.
-  explicit ServerProcess(const std::string& listen = "tcp://127.0.0.1:0");
+  // Where the server keeps its data: kFolder survives Restart().
+  enum class Data { kMemory, kFolder };
+
+  // Starts a server on `listen`; port 0 is a free one. Fails the test and gives a server with an
+  // empty endpoint where it does not come up.
+  explicit ServerProcess(const std::string& listen = "tcp://127.0.0.1:0",
+                         Data data = Data::kMemory);
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
@@ -27,10 +31,14 @@ class ServerProcess {
   // Kills the server without a warning and waits for its end.
   void Kill();
 
+  // Starts it again on the same endpoint, after Kill().
+  void Restart();
+
  private:
   void Launch(const std::string& listen);
   bool WaitForPorts();
 
+  Data data_;
   std::string folder_;
   std::string endpoint_;
   pid_t pid_ = -1;

@@ -36,6 +36,8 @@
 #include <utility>
 #include <vector>
 
+#include "entrepot/changes.h"
+#include "entrepot/event.h"
 #include "entrepot/pipeline.h"
 #include "entrepot/request.h"
 #include "entrepot/result.h"
@@ -43,6 +45,7 @@
 #include "entrepot/types.h"
 #include "entrepot/value.h"
 #include "entrepot/walk.h"
+#include "entrepot/watch.h"
 
 namespace zmq {
 class context_t;
@@ -124,6 +127,17 @@ class Client {
   using Change = std::function<Result<Value>(const std::optional<Value>& value)>;
   Result<entrepot::Entry> Update(std::string_view key, const Change& change,
                                  const UpdateOptions& options = {});
+
+  // What changes below the prefix from now on, after what is there: see entrepot/watch.h. It waits
+  // until the watch has begun: a change that is made after it has returned is told.
+  Result<entrepot::Watch> Watch(std::string_view key_prefix = {}, const WatchOptions& options = {});
+
+  // The same by asking: what has changed since the token, page by page, up to where there is
+  // nothing more. `history_lost` and `unknown_history` mean that a new start is needed.
+  entrepot::Changes Changes(const Token& since, std::string_view key_prefix = {},
+                            const ChangesOptions& options = {});
+  Result<entrepot::ChangesPage> ChangesPage(const Token& since, std::string_view key_prefix = {},
+                                            const ChangesPageOptions& options = {});
 
   // An empty pipeline.
   entrepot::Pipeline Pipeline(const CallOptions& call = {});

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "entrepot/event.h"
 #include "entrepot/result.h"
 #include "entrepot/types.h"
 #include "entrepot/value.h"
@@ -69,6 +70,9 @@ Request<Counted> Count(std::string_view key_prefix = {}, const std::optional<Que
                        const ReadOptions& options = {});
 Request<DeletedPrefix> DeletePrefix(std::string_view key_prefix,
                                     const DeletePrefixOptions& options = {});
+
+Request<entrepot::ChangesPage> ChangesPage(const Token& since, std::string_view key_prefix = {},
+                                           const ChangesPageOptions& options = {});
 
 // The revision up to which all that this connection has written is on disk.
 Request<uint64_t> Sync(const CallOptions& call = {});

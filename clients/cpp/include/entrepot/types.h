@@ -96,6 +96,22 @@ struct WalkOptions {
   CallOptions call = {};  // Of each page.
 };
 
+// For one page of changes.
+struct ChangesPageOptions {
+  std::optional<uint32_t> limit = {};  // Events: 1,000, at most 10,000; transactions stay whole.
+  int64_t wait_ms = 0;                 // For a first event, at most 60,000; beyond `call`'s time.
+  bool values = true;
+  CallOptions call = {};
+};
+
+// For all of them.
+struct ChangesOptions {
+  std::optional<uint32_t> page_limit = {};  // Of each page.
+  int64_t wait_ms = 0;                      // It ends when nothing has come for so long.
+  bool values = true;
+  CallOptions call = {};  // Of each page.
+};
+
 struct DeletePrefixOptions {
   std::optional<uint32_t> limit = {};
   Ack ack = Ack::kDefault;

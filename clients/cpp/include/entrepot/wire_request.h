@@ -30,13 +30,21 @@ class WireRequest {
   // Adds an option by name.
   WireRequest& Option(std::string_view name, const Value& value);
 
+  // Lets the server wait before it answers: that much time is added to that of the call, and to
+  // each attempt.
+  WireRequest& Wait(int64_t wait_ms) { return wait_ms_ = wait_ms, *this; }
+
   const std::string& method() const { return method_; }
   Kind kind() const { return kind_; }
+  int64_t wait_ms() const { return wait_ms_; }
   // About how many bytes Encode() makes.
   size_t size() const { return method_.size() + params_.size() + options_.size() + 64; }
 
   // `[0, msgid, method, [params…, {options…, once}]]`. `once` is left out where it is null.
   std::string Encode(uint32_t msgid, const Value* once) const;
+
+  // `[2, method, [params…, {options…}]]`: it gets no answer.
+  std::string EncodeNotification() const;
 
   // `[method, [params…, {options…}]]`, as it stands inside a transaction.
   std::string EncodeOperation() const;
@@ -50,6 +58,7 @@ class WireRequest {
   std::string options_;  // Encoded names and values, one after the other.
   uint32_t param_count_ = 0;
   uint32_t option_count_ = 0;
+  int64_t wait_ms_ = 0;
   Kind kind_;
 };
 
