@@ -19,6 +19,7 @@
 #include "raw.h"
 #include "shell.h"
 #include "transfer.h"
+#include "watching.h"
 
 namespace entrepot::cli {
 namespace {
@@ -150,11 +151,37 @@ void AddSearches(CLI::App& app, Parsed& parsed) {
   AddQuerySyntax(sub, count->query);
 }
 
+void AddWatching(CLI::App& app, Parsed& parsed) {
+  CLI::App* sub = nullptr;
+  const auto watch = Add<WatchCommand>(app, parsed, "watch", "Print what changes, for ever", &sub);
+  sub->add_option("PREFIX", watch->prefix, "Only keys that begin so");
+  sub->add_option("--query", watch->query.prefix, "Only values that begin so")
+      ->each([watch](const std::string&) { watch->query.has_prefix = true; });
+  AddQuerySyntax(sub, watch->query);
+  sub->add_option("--since", watch->since, "From this token on: HISTORY:REVISION");
+  sub->add_flag("--no-snapshot", watch->no_snapshot, "Without the entries that are there");
+  sub->add_flag("--keys", watch->keys, "Without values");
+  sub->add_option("--exec", watch->command, "Run this for each event: the value is on its stdin");
+  sub->add_option("--count", watch->count, "End after so many events")->check(CLI::PositiveNumber);
+
+  const auto changes =
+      Add<ChangesCommand>(app, parsed, "changes", "Print what has changed since a token", &sub);
+  sub->add_option("PREFIX", changes->prefix, "Only keys that begin so");
+  sub->add_option("--since", changes->since, "HISTORY:REVISION; left out, print the present one");
+  sub->add_option("--wait", changes->wait, "How long to wait for a next change");
+  sub->add_flag("--keys", changes->keys, "Without values");
+}
+
 void AddRest(CLI::App& app, Parsed& parsed) {
   const std::map<std::string, FileFormat> file_formats = {{"jsonl", FileFormat::kJsonLines},
                                                           {"csv", FileFormat::kCsv}};
   CLI::App* sub = nullptr;
   Add<StatsCommand>(app, parsed, "stats", "The server's figures", &sub);
+  Add<SaveCommand>(app, parsed, "save", "Have the server write a snapshot", &sub);
+
+  const auto backup = Add<BackupCommand>(app, parsed, "backup", "Have the server back up", &sub);
+  sub->add_option("DEST", backup->destination, "An empty or new folder on the server's machine")
+      ->required();
 
   const auto ping = Add<PingCommand>(app, parsed, "ping", "Whether the server answers", &sub);
   sub->add_option("--count", ping->count, "How often")->check(CLI::PositiveNumber);
@@ -188,6 +215,7 @@ std::unique_ptr<CLI::App> MakeApp(Parsed& parsed) {
   AddChoice(app.get(), "-o,--output", formats, "plain, json, jsonl or csv", parsed.format);
   AddReadsAndWrites(*app, parsed);
   AddSearches(*app, parsed);
+  AddWatching(*app, parsed);
   AddRest(*app, parsed);
   return app;
 }

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "entrepot/msgpack.h"
 #include "entrepot/request.h"
 #include "json_text.h"
 #include "output.h"
@@ -22,6 +23,8 @@ using Fields = std::vector<std::pair<std::string, Value>>;
 
 // Entries that a page of a walk holds: a larger one saves round trips.
 constexpr uint32_t kWalkPageLimit = 1000;
+// What `save` and `backup` may take beside the time of a call: writing a disk full takes hours.
+constexpr int64_t kLongWorkMs = 24 * 3600 * 1000;
 // Keys that one request of the protocol takes.
 constexpr size_t kGetManyKeysMax = 1000;
 
@@ -289,6 +292,37 @@ ExitStatus StatsCommand::Run(Session& session) const {
   if (!figures.ok()) return session.Fail(figures.status());
   PrintFields(session.format, Fields(figures->begin(), figures->end()), {}, session.console.out);
   return ExitStatus::kOk;
+}
+
+namespace {
+
+// The result of `save` and `backup`.
+struct Saved {
+  uint64_t version = 0;
+  MSGPACK_DEFINE_MAP(version);
+};
+
+// Makes a call that writes all of the store, and prints the revision that it tells.
+ExitStatus RunLongWork(Session& session, WireRequest wire) {
+  wire.Wait(kLongWorkMs);
+  // Never sent twice: the second one would find the first one's files.
+  const CallOptions once{.timeout_ms = session.call.timeout_ms, .retries = 0};
+  const Result<Value> answer = session.client.Call(request::Raw(std::move(wire), once));
+  if (!answer.ok()) return session.Fail(answer.status());
+  const Result<Saved> saved = FromValue<Saved>(*answer);
+  if (!saved.ok()) return session.Fail(saved.status());
+  PrintFields(session.format, {{"version", saved->version}}, "version", session.console.out);
+  return ExitStatus::kOk;
+}
+
+}  // namespace
+
+ExitStatus SaveCommand::Run(Session& session) const {
+  return RunLongWork(session, WireRequest("save"));
+}
+
+ExitStatus BackupCommand::Run(Session& session) const {
+  return RunLongWork(session, WireRequest("backup").Add(destination));
 }
 
 ExitStatus PingCommand::Run(Session& session) const {

@@ -118,6 +118,17 @@ struct StatsCommand {
   ExitStatus Run(Session& session) const;
 };
 
+// Has the server write a snapshot, and prints the revision that it holds.
+struct SaveCommand {
+  ExitStatus Run(Session& session) const;
+};
+
+// Has the server make a backup in a folder of its own machine; prints the revision that it holds.
+struct BackupCommand {
+  std::string destination;  // An absolute path.
+  ExitStatus Run(Session& session) const;
+};
+
 struct PingCommand {
   int count = 1;
   ExitStatus Run(Session& session) const;

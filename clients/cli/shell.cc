@@ -28,7 +28,8 @@ constexpr int64_t kCompletionTimeoutMs = 500;
 
 constexpr const char* kHelp =
     "Commands are those of the command line: get set del incr append touch mget find scan count\n"
-    "stats ping import export raw. COMMAND --help tells more; Tab completes commands and keys;\n"
+    "watch changes stats save backup ping import export raw. COMMAND --help tells more; Tab "
+    "completes commands and keys;\n"
     "exit or Ctrl-D ends.\n";
 
 std::string HistoryFile() {

@@ -12,7 +12,7 @@ _entrepot_keys() {
 
 _entrepot() {
   local word=${COMP_WORDS[COMP_CWORD]}
-  local commands='get set del incr append touch mget find scan count stats ping import export raw shell'
+  local commands='get set del incr append touch mget find scan count watch changes stats save backup ping import export raw shell'
   local globals='--server --timeout --retries --output --help --version'
   local command='' i
   _entrepot_server=()
@@ -56,6 +56,8 @@ _entrepot() {
       find) options='--equals --from --to --json --key-prefix --limit --keys --desc' ;;
       scan) options='--limit --keys --desc' ;;
       count) options='--value-prefix --equals --from --to --json' ;;
+      watch) options='--query --equals --from --to --json --since --no-snapshot --keys --exec --count' ;;
+      changes) options='--since --wait --keys' ;;
       ping) options='--count' ;;
       import) options='--format --prefix --ttl' ;;
       export) options='--file --format --ttl' ;;
@@ -67,7 +69,7 @@ _entrepot() {
 
   case $command in
     '') COMPREPLY=($(compgen -W "$commands" -- "$word")) ;;
-    get | set | del | incr | append | touch | mget | scan | count | export) _entrepot_keys "$word" ;;
+    get | set | del | incr | append | touch | mget | scan | count | watch | changes | export) _entrepot_keys "$word" ;;
     import) COMPREPLY=($(compgen -f -- "$word")) ;;
   esac
 }

@@ -180,7 +180,8 @@ def complete_in_bash(entrepot: CommandLine, line: str) -> "list[str]":
 def test_bash_completes_commands_options_and_keys(entrepot: CommandLine) -> None:
     entrepot("set", "colour:red", "1")
     entrepot("set", "colour:a b", "1")
-    assert complete_in_bash(entrepot, "entrepot s") == ["scan", "set", "shell", "stats"]
+    assert complete_in_bash(entrepot, "entrepot s") == [
+        "save", "scan", "set", "shell", "stats"]
     assert "--if-absent" in complete_in_bash(entrepot, "entrepot set --i")
     assert complete_in_bash(entrepot, "entrepot -o j") == ["json", "jsonl"]
     assert complete_in_bash(entrepot, "entrepot get co") == ["colour:a\\ b", "colour:red"]
@@ -195,7 +196,8 @@ def test_completions_and_man_pages_know_every_option(entrepot: CommandLine) -> N
     manual = manual.replace("\\-", "-")
     bash = (COMPLETIONS / "entrepot.bash").read_text()
     zsh = (COMPLETIONS / "_entrepot").read_text()
-    commands = "get set del incr append touch mget find scan count stats ping import export raw"
+    commands = ("get set del incr append touch mget find scan count watch changes stats save backup "
+                "ping import export raw")
     for command in commands.split():
         help_text = entrepot(command, "--help").text
         options = {word.strip(",") for word in help_text.split() if word.startswith("--")}

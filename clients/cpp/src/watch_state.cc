@@ -22,10 +22,12 @@ WireRequest WatchState::Request() {
   WireRequest request("watch");
   if (!key_prefix_.empty()) request.Option("key_prefix", Value::TextOrBytes(key_prefix_));
   if (options_.query) request.Option("query", options_.query->encoded());
+  resumes_after_.reset();
   if (takes_snapshot_) {
     request.Option("snapshot", true);
   } else if (token_) {
     request.Option("since", EncodeToken(*token_));
+    if (has_begun_) resumes_after_ = token_->revision;
   }
   request.Option("values", options_.values);
   return request.Option("credit", allowed_);
@@ -71,7 +73,7 @@ WatchBatch WatchState::Told(WatchMessage message) {
   if (message.synced) {
     phase_ = Phase::kLive;
     takes_snapshot_ = false;
-    batch.events.emplace_back(event::Synced{told});
+    batch.events.emplace_back(event::Synced{told, resumes_after_});
   }
   untaken_ += static_cast<int64_t>(batch.events.size());
   if (!takes_snapshot_) {

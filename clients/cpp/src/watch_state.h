@@ -85,6 +85,7 @@ class WatchState {
   std::optional<Token> token_;
   std::string history_;
   bool takes_snapshot_;
+  std::optional<uint64_t> resumes_after_;  // Of the present request.
   int64_t untaken_ = 0;  // Events given back that the reader has not taken.
   int64_t allowed_ = 0;  // Events that the server may still send; below 0 after a transaction.
 };

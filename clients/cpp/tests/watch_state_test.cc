@@ -66,7 +66,9 @@ TEST(WatchStateTest, ACutOffWatchGoesOnBehindWhatItWasTold) {
   EXPECT_TRUE(state.CutOff().events.empty());
   EXPECT_EQ(OptionsOf(state)["since"], Json({kHistory, 15}));
   state.Accepted(Accepts(2, kHistory, 20));
-  EXPECT_EQ(InWords(state.Told(Message(2, {}, 20, true)).events), Words{"synced 20"});
+  const WatchBatch resumed = state.Told(Message(2, {}, 20, true));
+  EXPECT_EQ(InWords(resumed.events), Words{"synced 20"});
+  EXPECT_EQ(std::get<event::Synced>(resumed.events[0]).resumed_after, 15U);
 }
 
 TEST(WatchStateTest, ProgressMovesTheTokenOn) {

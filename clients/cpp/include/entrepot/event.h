@@ -56,6 +56,8 @@ struct Snapshot {
 // Everything up to the token has been told.
 struct Synced {
   Token token;
+  // Where the watch went on after it had been cut off; nothing where it was not.
+  std::optional<uint64_t> resumed_after;
 };
 
 // A value was written.
