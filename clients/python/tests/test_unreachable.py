@@ -114,6 +114,9 @@ def test_after_unreachable_the_client_works_when_the_server_is_back(server: Serv
     with Client(server.endpoint) as client:
         client.set("a", 1)
         server.stop()
+        # Sent over a connection of which nobody knows yet that it is gone, it is never answered.
+        with pytest.raises((errors.Unreachable, errors.Timeout)):
+            client.get("a")
         with pytest.raises(errors.Unreachable):
             client.get("a")
         server.start()
