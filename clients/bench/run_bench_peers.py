@@ -9,7 +9,7 @@ peers-native.*.
 import shutil
 import sys
 
-from suite import campaign, rows
+from suite import campaign, rows, starts
 
 PACKAGES = {"redis-server": "redis-server", "memcached": "memcached"}  # Program and package.
 
@@ -19,7 +19,7 @@ def main():
     for program, package in PACKAGES.items():
         if not shutil.which(program):
             sys.exit(f"{program} is missing: `make bench-peers` installs {package}")
-    table, with_memory = campaign.choose_rows(flags.rows, rows.ROWS)
+    table, with_memory = campaign.choose_rows(flags.rows, [*rows.ROWS, starts.ROW])
     results, memory = campaign.run(flags, table, with_memory)
     described = campaign.facts(flags, ("libzmq5", *PACKAGES.values()))
     campaign.write(flags, "peers", "Entrepôt beside Redis, memcached and bare echoes", described,

@@ -1,13 +1,14 @@
 """What both programs do: read their flags, run rows, write the three files."""
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import subprocess
 import sys
 import time
 
-from . import machine, measure, report, rows, systems
+from . import machine, measure, report, rows, starts, systems
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 MEMORY_ROW = "6"
@@ -22,7 +23,7 @@ def parser(description, stem):
     flags.add_argument("--rows", default="", help="for instance 1,2,6; without it: all there are")
     flags.add_argument("--rounds", type=int, default=5, help="rounds of each row (default 5)")
     flags.add_argument("--seconds", type=float, help="length of each measurement")
-    flags.add_argument("--entries", default="", help="row 6: for instance 500000,1000000")
+    flags.add_argument("--entries", default="", help="rows 6 and 7: for instance 500000,1000000; row 7 takes the first")
     flags.add_argument("--transport", default="zmq", choices=("zmq", "native"))
     flags.add_argument("--server-core", type=int, default=0)
     flags.add_argument("--tester-core", type=int, default=1)
@@ -45,13 +46,18 @@ def run(flags, table, with_memory):
     """(results, memory) of the rows in `table`."""
     launcher = systems.Launcher(flags.bin_dir, flags.server_core, flags.transport)
     tester = measure.Tester(flags.bin_dir, flags.tester_core)
-    results = [measure.run_row(row, launcher, tester, flags.rounds, flags.seconds, say=_say)
-               for row in table]
+    counts = [int(count) for count in flags.entries.split(",")] if flags.entries else []
+    results = []
+    for row in table:
+        if row is starts.ROW:
+            row = dataclasses.replace(row, keys=counts[0] if counts else row.keys)
+            results.append(starts.run_row(row, launcher, tester, flags.rounds, say=_say))
+        else:
+            results.append(measure.run_row(row, launcher, tester, flags.rounds, flags.seconds,
+                                           say=_say))
     memory = {}
     if with_memory:
-        counts = [int(count) for count in flags.entries.split(",")] if flags.entries else (
-            rows.MEMORY_ENTRIES)
-        for entries in counts:
+        for entries in counts or rows.MEMORY_ENTRIES:
             for case in rows.MEMORY_CASES:
                 figures = measure.run_memory_case(case, entries, launcher, tester)
                 memory[case.name, entries] = figures

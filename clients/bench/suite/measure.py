@@ -1,12 +1,13 @@
 """Runs the rows: starts the systems, alternates rounds between them, takes medians."""
 
+import contextlib
 import json
 import pathlib
 import statistics
 import subprocess
 import tempfile
 
-from . import systems
+from . import control, systems
 
 BUSY_CORE = 0.95       # From here on a server's core counts as busy.
 RUN_SECONDS_MAX = 300  # One run of entrepot-bench, loading included.
@@ -17,6 +18,7 @@ FIGURES = {
     "server_cpu_ns": ("ns", lambda rows: rows["main"]["cpu_ns_per_request"]["server"]),
     "p50_ns": ("ns", lambda rows: rows["main"]["latency_ns"]["p50"]),
     "p99_ns": ("ns", lambda rows: rows["main"]["latency_ns"]["p99"]),
+    "p99_9_ns": ("ns", lambda rows: rows["main"]["latency_ns"]["p99_9"]),
     "max_ns": ("ns", lambda rows: rows["main"]["latency_ns"]["max"]),
     "get_p50_ns": ("ns", lambda rows: rows["main"]["latency_by_kind_ns"].get("get", {}).get("p50")),
     "background_rate": ("requests/s", lambda rows: rows["background"]["rate"]),
@@ -120,7 +122,11 @@ def _run_case(row, case, system, launcher, tester, seconds, loaded, result):
     if not row.same_core:
         options.append("--spin")
     core = launcher.core if row.same_core else None
-    document = tester.run(system, *options, core=core)
+    with control.Snapshots(system) if case.snapshots else contextlib.nullcontext() as snapshots:
+        document = tester.run(system, *options, core=core)
+    if case.snapshots and snapshots.written == 0:
+        result.discarded[case.name].append("no snapshot was written meanwhile")
+        return
     result.commands[case.name] = " ".join(tester.command(system, "FILE", *options, core=core))
     rows = {entry["name"]: entry for entry in document["rows"]}
     reason = why_not(row, rows["main"])

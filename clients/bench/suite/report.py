@@ -36,7 +36,7 @@ def format_figure(name, value):
 
 def figure_title(name):
     return {"rate": "rate", "server_cpu_ns": "server CPU a request", "p50_ns": "p50",
-            "p99_ns": "p99", "max_ns": "longest", "get_p50_ns": "GET p50",
+            "p99_ns": "p99", "p99_9_ns": "p99.9", "start_ns": "start", "max_ns": "longest", "get_p50_ns": "GET p50",
             "background_rate": "finds", "background_p99_ns": "SET p99",
             "resident_bytes_per_client": "memory a client"}[name]
 

@@ -13,6 +13,7 @@ GET_64_A_BODY = ("--clients", 50, "--body", 64, "--mix", "get=100")
 SET_64_A_BODY = ("--clients", 50, "--body", 64, "--mix", "set=100")
 THOUSAND_FINDS = ("--background", "find=100;clients=1;outstanding=16;rate=1000")
 FIND = ("--clients", 50, "--mix", "find=100")
+HALF_SET_AT_50000 = ("--clients", 50, "--rate", 50000, "--mix", "get=50,set=50")
 TEN_THOUSAND_SETS = ("--background", "set=100;clients=10;outstanding=16;rate=10000")
 
 
@@ -25,6 +26,7 @@ class Case:
     options: tuple              # Of entrepot-bench.
     server_options: tuple = ()
     fresh: bool = False         # A new server for every round (memory).
+    snapshots: bool = False     # The server writes them all the time.
 
 
 @dataclass
@@ -99,11 +101,16 @@ ROWS = [
               ("--durable",)),
          Case("redis SET", "redis", SET_50_BY_16,
               ("--appendonly", "yes", "--appendfsync", "always")),
+         Case("entrepot SET, --sync 1s", "entrepot", SET_50_BY_16, ("--durable", "--sync", "1s")),
+         Case("redis SET, everysec", "redis", SET_50_BY_16,
+              ("--appendonly", "yes", "--appendfsync", "everysec")),
          Case("entrepot GET", "entrepot", ("--clients", 50, "--rate", 50000, "--mix", "get=100"),
               ("--durable",)),
          Case("entrepot GET 90, SET 10", "entrepot",
               ("--clients", 50, "--rate", 50000, "--mix", "get=90,set=10"), ("--durable",))],
         [Goal("at least 2 x Redis appendfsync always", "entrepot SET", "rate", 2, "redis SET"),
+         Goal("--sync 1s at least 1.5 x Redis everysec", "entrepot SET, --sync 1s", "rate", 1.5,
+              "redis SET, everysec"),
          Goal("GET p50 in the mix at most 1.2 x GET alone", "entrepot GET 90, SET 10",
               "get_p50_ns", 1.2, "entrepot GET", at_most=True)],
         throughput=False, default=False),
@@ -116,6 +123,15 @@ ROWS = [
               "rate", 1.5, "redis ZRANGEBYLEX alone"),
          Goal("SET p99 at most 1 ms", "entrepot find, 10,000 SET/s", "background_p99_ns", 1e6,
               at_most=True)]),
+    Row("8", "GET and SET at 50,000 a second while snapshots are written all the time",
+        ("p99_9_ns", "p99_ns", "server_cpu_ns"),
+        [Case(name + suffix, system, HALF_SET_AT_50000, options, snapshots=snapshots)
+         for name, system, options in (("entrepot", "entrepot", ("--durable", "--sync", "1s")),
+                                       ("redis", "redis", ()))
+         for suffix, snapshots in (("", False), (", snapshots", True))],
+        [Goal("p99.9 at most 2 x without", "entrepot, snapshots", "p99_9_ns", 2, "entrepot",
+              at_most=True)],
+        throughput=False, default=False),
     Row("9", "10,000 connected clients against 100, one outstanding each",
         ("rate", "server_cpu_ns", "resident_bytes_per_client"),
         [Case(f"{system} {clients}", system, ("--clients", clients, "--mix", "get=100"), fresh=True)

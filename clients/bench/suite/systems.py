@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-READY_SECONDS = 30
+READY_SECONDS = 600  # A start with the largest table.
 STOP_SECONDS = 60
 CLIENTS_MAX = 16_000  # Connections that redis and memcached are told to allow.
 
@@ -30,10 +30,16 @@ class System:
     def pid(self):
         return self.process.pid
 
-    def stop(self):
+    def end(self):
+        """Ends the process and keeps its folder."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=STOP_SECONDS)
+        for ports_file in self.folder.glob("ports.json"):
+            ports_file.unlink()
+
+    def stop(self):
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -52,9 +58,10 @@ class Launcher:
         self.core = core
         self.transport = transport
 
-    def start(self, name, options=()):
-        """The system called `name`, ready to be used; `options` are the server's own."""
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
+    def start(self, name, options=(), folder=None):
+        """The system called `name`, that listens; `options` are the server's own. With the `folder`
+        of one that was ended it has what that one kept."""
+        folder = folder or pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
         starters = {
             "entrepot": self._start_entrepot,
             "zmq-echo": self._start_echo,
