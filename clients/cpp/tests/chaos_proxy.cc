@@ -87,6 +87,7 @@ void ChaosProxy::Couple(int near) {
     std::array<pollfd, 2> waiting = {pollfd{near, POLLIN, 0}, pollfd{far, POLLIN, 0}};
     const bool stalled = stalled_.load();
     if (poll(waiting.data(), stalled ? 0 : waiting.size(), kPollMs) <= 0) continue;
+    if (stalled_.load()) continue;  // Since the poll began.
     for (size_t i = 0; i < ways.size() && open; ++i) {
       if (waiting[i].revents != 0) open = PassOn(&ways[i]);
     }
