@@ -74,7 +74,7 @@ class Request:
     ) -> "Request":
         """Packs the parameters. Options that are None or False count as left out.
 
-        ``switched_off`` names options that are true for the server unless they are said to be false.
+        ``switched_off`` names options that are on for the server unless they are said to be false.
         """
         used = {
             name: value

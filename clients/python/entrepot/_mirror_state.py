@@ -43,9 +43,12 @@ class MirrorState:
         if self._collected is None:
             return []  # The watch was resumed.
         before, self.items, self._collected = self.items, self._collected, None
-        gone = [Difference(key, item, None) for key, item in before.items() if key not in self.items]
-        others = [Difference(key, before.get(key), item) for key, item in self.items.items()]
-        return gone + [other for other in others if other.before != other.after]
+        gone = [item for key, item in before.items() if key not in self.items]
+        others = [item for key, item in self.items.items() if item != before.get(key)]
+        return [
+            *[Difference(item.key, item, None) for item in gone],
+            *[Difference(item.key, before.get(item.key), item) for item in others],
+        ]
 
 
 def _apply(event: Union[Snapshot, Change], items: Dict[Key, Item]) -> List[Difference]:

@@ -34,8 +34,6 @@ HEARTBEAT_KEY = b"$heartbeat"
 # A server that listens everywhere names no address that one could connect to.
 _EVERYWHERE = re.compile(r"tcp://(\*|0\.0\.0\.0|\[::\]):(\d+)")
 
-_TOKEN_IS_NO_USE = frozenset({"history_lost", "unknown_history"})
-
 
 class SubscriptionFollower:
     """See the module."""
@@ -76,11 +74,14 @@ class SubscriptionFollower:
         self._host = host
 
     def advance(self, now: float) -> float:
+        if self._has_ended:
+            return math.inf  # In the same turn.
         if self._begin_until is None:
             self._begin_until = now + self._call_options.timeout_ms / 1000
         if not self._has_begun and now >= self._begin_until:
             self._give_up(errors.Timeout(f"No heartbeat from the feed of {self._server}."))
-        elif self._exchange is None and now >= self._resume_at:
+            return math.inf
+        if self._exchange is None and now >= self._resume_at:
             if self._gap is not None:
                 self._fetch(self._gap)
             elif self._feed_link is None:
@@ -243,7 +244,7 @@ class SubscriptionFollower:
         self._engine().submit(self._exchange)
 
     def _take_error(self, error: EntrepotError) -> None:
-        if self._gap is not None and error.code in _TOKEN_IS_NO_USE:
+        if self._gap is not None and error.code in errors.TOKEN_IS_NO_USE:
             self._gap, self._held = None, None
             self._state.lose(error.code)
         elif self._has_begun and passes(error):
@@ -264,8 +265,6 @@ class SubscriptionFollower:
         self._told.put(Batch(events, self._state.token))
 
     def _due(self) -> float:
-        if self._has_ended:
-            return math.inf
         due = math.inf
         if self._exchange is None and (self._gap is not None or self._feed_link is None):
             due = self._resume_at

@@ -1,8 +1,8 @@
 """What a subscriber to the PUB endpoint was told, and what is missing: a machine without I/O.
 
 PUB may lose messages. A change names the version before it, so that a loss is seen at the key's
-next change; a new connection, or a pause of the heartbeats, shows that there may be more. Whoever drives the machine
-fetches what a ``Gap`` names, tells what ``is_new`` of it, and then goes on.
+next change; a new connection, or a pause of the heartbeats, shows that there may be more. Whoever
+drives the machine fetches what a ``Gap`` names, tells what ``is_new`` of it, and then goes on.
 
 Invariants:
  1. No change is told twice, and those of one key are told in the order of their versions.

@@ -47,6 +47,8 @@ class WatchFollower:
 
     def advance(self, now: float) -> float:
         assert self._host is not None
+        if self._has_ended:
+            return math.inf  # In the same turn.
         if self._link is not None and now >= self._heard_at + SILENCE_SECONDS:
             self._host.renew(self._link)  # Which calls cut_off().
         if self._link is not None:

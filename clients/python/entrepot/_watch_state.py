@@ -24,7 +24,7 @@ from typing import Any, List, Mapping, Optional
 from . import events
 from ._codec import Request
 from ._inbox import Batch
-from .errors import EntrepotError, InvalidArgument
+from .errors import TOKEN_IS_NO_USE, EntrepotError, InvalidArgument
 from .events import Resync, Synced, Token, WatchEvent
 from .results import Key
 
@@ -32,9 +32,6 @@ from .results import Key
 SILENCE_SECONDS = 3.0
 # Events that wait for their reader. A server's round trip brings half of them.
 CREDIT = 1024
-
-# Errors after which only a new snapshot helps.
-_TOKEN_IS_NO_USE = frozenset({"history_lost", "unknown_history"})
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class WatchState:
     def refused(self, error: EntrepotError) -> List[WatchEvent]:
         """The server cannot serve what was asked for. Raises the error where nothing helps."""
         self.phase = Phase.ASKING
-        if error.code not in _TOKEN_IS_NO_USE:
+        if error.code not in TOKEN_IS_NO_USE:
             raise error
         return self._begin_again(error.code)
 

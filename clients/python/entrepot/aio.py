@@ -233,8 +233,8 @@ class Client:
     ) -> Changes:
         """Every change after the token ``since``, until there are no more.
 
-        With ``wait_ms`` until none has come for so long. Pages of ``page_limit`` are fetched as they
-        are needed, each within the client's deadline.
+        With ``wait_ms`` until none has come for so long. Pages of ``page_limit`` are fetched as
+        they are needed, each within the client's deadline.
         """
 
         def page(token: Token) -> Awaitable[ChangesPage]:

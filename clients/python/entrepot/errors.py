@@ -176,6 +176,9 @@ _CLASS_OF_CODE: Mapping[str, Type[ServerError]] = {
     cls.code: cls for cls in ServerError.__subclasses__()
 }
 
+# After these a token is no use any more, and only a new snapshot helps.
+TOKEN_IS_NO_USE = frozenset({"history_lost", "unknown_history"})
+
 _MAYBE_APPLIED = frozenset({"outcome_unknown", "internal"})
 
 

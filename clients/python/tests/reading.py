@@ -1,4 +1,4 @@
-"""Reading iterators of events in tests: with an end, so that a missing event fails and hangs not."""
+"""Reading iterators of events in tests, with an end: a missing event fails the test."""
 
 from __future__ import annotations
 
