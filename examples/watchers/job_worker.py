@@ -13,16 +13,14 @@ CLAIM_MS = 5000
 def do(client: entrepot.Client, number: str) -> None:
     """Unless the job is done, or another one has it."""
     job, claim = f"jobs:open:{number}", f"jobs:claim:{number}"
+    word = client.get(job)
     claimed = client.transact(
         conditions=[Condition.exists(job)],
-        then=[
-            Operation.set(claim, NAME, if_absent=True, ttl_ms=CLAIM_MS),
-            Operation.get(job),
-        ],
+        then=[Operation.set(claim, NAME, if_absent=True, ttl_ms=CLAIM_MS)],
     )
     if not claimed.committed:
         return
-    result = f"{claimed.results[1].value.upper()} by {NAME}"  # The work.
+    result = f"{word.upper()} by {NAME}"  # The work.
     done = client.transact(
         conditions=[Condition.value(claim, "=", NAME)],  # It has not taken too long.
         then=[
