@@ -10,7 +10,7 @@ import pytest
 
 from harness.disk import (contents, fill, flip_bit, kill, refused_start, run_tool, segments,
                           session_of, snapshots, start_durable)
-from harness.peer import CallError, Peer
+from harness.peer import CallError, Peer, request
 from harness.server import start_server, wait_until
 
 TIMEOUT_S = 60
@@ -228,4 +228,28 @@ def test_the_log_behind_a_snapshot_is_kept_as_told(data: pathlib.Path, options: 
         kill(server)
     with start_durable(data) as server, Peer(server.endpoint) as peer:
         assert contents(peer) == before
+        assert server.stop() == 0
+
+
+# ---- memory -------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_takes_no_copy_of_the_store(data: pathlib.Path) -> None:
+    """Beside writers too: what they replace meanwhile is freed meanwhile."""
+    with start_durable(data, ["--sync", "never"]) as server, Peer(server.endpoint) as peer:
+        for start in range(0, 200_000, 2_000):
+            peer.call_all([("set", f"key {number}", "x" * 1000)
+                           for number in range(start, start + 2_000)])
+        peer.call("save")  # Also what the first one needs for itself is there before.
+        before = server.resident_bytes()
+        assert before > 200 * MIB
+        highest = before
+        with Peer(server.endpoint) as saver:
+            saver.send(request(1, "save"))
+            while not saver.has_message():
+                peer.call_all([("set", f"key {number}", "y" * 1000) for number in range(100)])
+                highest = max(highest, server.resident_bytes())
+        assert highest <= 1.1 * before, (before, highest)
+        print(f"resident memory {before / MIB:.0f} MiB, while a snapshot is written at most "
+              f"{highest / before:.2f} times that")
         assert server.stop() == 0
