@@ -10,6 +10,7 @@ import tempfile
 from . import control, systems
 
 BUSY_CORE = 0.95       # From here on a server's core counts as busy.
+KEPT_UP = 0.9          # Of the rate offered; below it an open loop measures its own queue.
 RUN_SECONDS_MAX = 300  # One run of entrepot-bench, loading included.
 
 # The figures that rows may show: name, unit, and how they are read from a run's document.
@@ -146,6 +147,9 @@ def why_not(row, main):
         return f"{main['errors']} errors, {main['wrong']} wrong answers"
     if main["void"] and not row.same_core:
         return main["void"]
+    offered = main.get("rate_offered")
+    if offered and main["rate"] < KEPT_UP * offered:
+        return f"{main['rate']:,.0f} requests/s were answered of {offered:,.0f} offered"
     busy = main["busy_cores"]["server"]
     if row.throughput and busy < BUSY_CORE:
         return f"the server's core was {100 * busy:.0f} % busy"

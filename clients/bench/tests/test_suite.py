@@ -31,6 +31,12 @@ def test_other_rounds_do_not_need_a_busy_core():
     assert measure.why_not(make_row(throughput=False), make_main(busy=0.1)) is None
 
 
+@pytest.mark.parametrize("rate, counts", [(49_000, True), (40_000, False)])
+def test_an_open_loop_counts_only_if_the_server_kept_up(rate, counts):
+    main = make_main(rate=rate, rate_offered=50_000)
+    assert (measure.why_not(make_row(throughput=False), main) is None) == counts
+
+
 def make_result(ours, theirs):
     result = measure.RowResult(make_row())
     for case, samples in zip(CASES, (ours, theirs)):
