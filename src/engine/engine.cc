@@ -511,10 +511,14 @@ Status Engine::DeletePrefix(EngineThread* thread, std::string_view prefix, uint6
   return Status();
 }
 
-Result<SessionId> Engine::OpenSession(EngineThread* thread, uint64_t creator, Gate* gate) {
+Result<SessionId> Engine::OpenSession(EngineThread* thread, uint64_t creator, Gate* gate,
+                                      bool* no_room) {
   size_t reserved = 0;
   const size_t bytes = RecordBytes(16);
-  if (Status status = Reserve(bytes, &reserved); !status.ok()) return status;
+  if (Status status = Reserve(bytes, &reserved); !status.ok()) {
+    *no_room = status.code() == Code::kOverloaded;
+    return status;
+  }
   Result<SessionId> session = retries_.OpenSession(creator, NowMs());
   if (!session.ok()) {
     committer_.Release(reserved);

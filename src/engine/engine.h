@@ -166,8 +166,8 @@ class Engine {
                       Retries::Attempt* attempt, PrefixDeletion* result, Gate* gate);
 
   // A session of safe retries, made by the connection `creator`. Errors: those of Retries and of
-  // Write().
-  Result<SessionId> OpenSession(EngineThread* thread, uint64_t creator, Gate* gate);
+  // Write(); `no_room` is set where it is the commit queue that is full, and not the sessions.
+  Result<SessionId> OpenSession(EngineThread* thread, uint64_t creator, Gate* gate, bool* no_room);
 
   uint64_t expired_entries() const { return expired_.load(std::memory_order_relaxed); }
 

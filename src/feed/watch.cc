@@ -8,6 +8,7 @@ namespace entrepot {
 
 Watch::Watch(uint64_t id, Options options, const Ring* ring, Log* log, Store* store)
     : id_(id),
+      must_see_(options.must_see),
       filter_(std::move(options.filter)),
       counts_credit_(options.credit.has_value()),
       ring_(*ring),
@@ -79,7 +80,9 @@ Result<Watch::Progress> Watch::Advance(const Server& server, ByteBuffer* message
   const Result<bool> end = had_walk ? AdvanceWalk(server) : ReadThrough(UINT64_MAX, server);
   if (!end.ok()) return end.status();
   // A walk that is over has told the store at the position where it ended, no more.
-  if (!synced_ && !walk_ && (had_walk || *end)) sync_due_ = true;
+  if (!synced_ && !walk_ && (had_walk || (*end && reader_.position() >= must_see_))) {
+    sync_due_ = true;
+  }
   if (event_count_ > 0 || sync_due_) Pack(message, nullptr);
   if (!HasCredit()) {
     if (walk_ && !walk_->AllTaken()) {

@@ -33,7 +33,8 @@ class Watch {
  public:
   struct Options {
     EventFilter filter;
-    uint64_t after = 0;     // Changes above this revision are told.
+    uint64_t after = 0;     // Changes above this revision are told,
+    uint64_t must_see = 0;  // and `synced` not before those up to here.
     bool snapshot = false;  // Entries first. `after` is then a revision that has passed the gate.
     std::optional<uint64_t> credit;
   };
@@ -93,6 +94,7 @@ class Watch {
 
   // Constant after construction.
   const uint64_t id_;
+  const uint64_t must_see_;
   const EventFilter filter_;
   const bool counts_credit_;
   const Ring& ring_;

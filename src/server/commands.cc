@@ -237,8 +237,9 @@ class Commands::Call {
     }
     std::string session;
     if (options_.session) {
-      Result<SessionId> opened = engine_.OpenSession(&thread_->engine, origin_.connection, &gate_);
-      if (!opened.ok()) return Engines(opened.status());
+      Result<SessionId> opened =
+          engine_.OpenSession(&thread_->engine, origin_.connection, &gate_, &no_room_);
+      if (!opened.ok()) return opened.status();
       session = opened->ToString();
     }
     const ServerFacts& facts = commands_.facts_;
@@ -375,7 +376,7 @@ class Commands::Call {
 
   // An error of the engine: no room is none of the client's.
   Status Engines(const Status& status) {
-    no_room_ = status.code() == Code::kOverloaded && request_.method != Method::kHello;
+    no_room_ = status.code() == Code::kOverloaded;
     return status;
   }
 
@@ -793,6 +794,7 @@ class Commands::Call {
     if (Status status = ReadParams(request_, 0, &options_); !status.ok()) return status;
     Watch::Options watch{.filter = FilterOf(),
                          .after = engine_.committer().open(),
+                         .must_see = engine_.committer().open(),
                          .snapshot = options_.snapshot,
                          .credit = options_.credit};
     if (!options_.query.empty()) {

@@ -186,6 +186,18 @@ def test_a_watch_tells_what_changes_after_it(server: Server) -> None:
         assert [event["op"] for event in watcher.events] == ["set", "delete"]
 
 
+def test_synced_comes_behind_what_was_acknowledged(server: Server) -> None:
+    with Peer(server.endpoint) as peer:
+        history = peer.call("hello")["history"]
+        for number in range(50):
+            before = peer.call("sync")["version"]
+            version = peer.call("set", "acknowledged", number)["version"]
+            with Watching(server.endpoint) as watcher:
+                watcher.watch({"since": [history, before]})
+                watcher.read_until(lambda: watcher.synced)
+                assert watcher.version >= version
+
+
 def test_a_quiet_watch_is_told_so_every_second(server: Server) -> None:
     with Watching(server.endpoint) as watcher:
         watcher.watch({"key_prefix": "nothing"})
