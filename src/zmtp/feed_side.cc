@@ -11,7 +11,12 @@ void FeedSide::Deliver(const Publication& publication) {
   uint64_t dropped = 0;
   subscriptions_.Match(topic, [&](Subscriber* subscriber) {
     Connection& connection = *static_cast<Connection*>(subscriber->connection());
-    if (connection.output().waiting_bytes() + bytes.size() > shared_.limits.subscriber_bytes) {
+    const size_t waiting = connection.output().waiting_bytes();
+    // Where many are slow, what waits for all of them must not close anyone: answers to requests
+    // keep a half of the room.
+    const bool is_full_in_all =
+        waiting > 0 && shared_.output_budget.total() >= shared_.output_budget.bytes_max() / 2;
+    if (is_full_in_all || waiting + bytes.size() > shared_.limits.subscriber_bytes) {
       ++dropped;
       return;
     }
