@@ -14,6 +14,7 @@
 
 #include "client_core.h"
 #include "endpoint.h"
+#include "subscription_reader.h"
 
 namespace entrepot {
 
@@ -98,14 +99,6 @@ Result<TransactionOutcome> Client::Transact(const Transaction& transaction,
 
 namespace {
 
-// Makes the call and waits for it.
-template <typename T>
-Result<T> CallOn(ClientCore& core, Request<T> request) {
-  const std::vector<Reply> replies = core.Call({std::move(request.wire)}, request.call);
-  if (!replies.front().ok()) return replies.front().status();
-  return request.decode(*replies.front());
-}
-
 // A walk's fetching of pages: `make_page` makes the request of one.
 Walk MakeWalk(std::shared_ptr<ClientCore> core, const WalkOptions& options,
               std::function<Request<Page>(const PageOptions& options)> make_page) {
@@ -117,7 +110,7 @@ Walk MakeWalk(std::shared_ptr<ClientCore> core, const WalkOptions& options,
   return Walk([core = std::move(core), page, make_page = std::move(make_page)](
                   const std::string& cursor) mutable -> Result<Page> {
     page.cursor = cursor;
-    return CallOn(*core, make_page(page));
+    return core->Call(make_page(page));
   });
 }
 
@@ -207,6 +200,21 @@ Result<entrepot::Watch> Client::Watch(std::string_view key_prefix, const WatchOp
   return entrepot::Watch(*std::move(queue));
 }
 
+Result<entrepot::Mirror> Client::Mirror(std::string_view key_prefix, const MirrorOptions& options) {
+  Result<std::shared_ptr<WatchQueue>> queue =
+      core_->StartWatch(std::string(key_prefix), {.call = options.call});
+  if (!queue.ok()) return queue.status();
+  return entrepot::Mirror::Begin(*std::move(queue), options, core_->timeout_ms(options.call));
+}
+
+Result<entrepot::Subscription> Client::Subscribe(std::string_view key_prefix,
+                                                 const SubscribeOptions& options) {
+  Result<std::unique_ptr<entrepot::Subscription::Reader>> reader =
+      entrepot::Subscription::Reader::Begin(core_, std::string(key_prefix), options);
+  if (!reader.ok()) return reader.status();
+  return entrepot::Subscription(*std::move(reader));
+}
+
 entrepot::Changes Client::Changes(const Token& since, std::string_view key_prefix,
                                   const ChangesOptions& options) {
   const ChangesPageOptions page{.limit = options.page_limit,
@@ -215,7 +223,7 @@ entrepot::Changes Client::Changes(const Token& since, std::string_view key_prefi
                                 .call = options.call};
   return entrepot::Changes(since, options.wait_ms > 0,
                            [core = core_, prefix = std::string(key_prefix), page](const Token& at) {
-                             return CallOn(*core, request::ChangesPage(at, prefix, page));
+                             return core->Call(request::ChangesPage(at, prefix, page));
                            });
 }
 

@@ -49,6 +49,12 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
 
   // The same, and waits.
   std::vector<Reply> Call(std::vector<WireRequest> requests, const CallOptions& call);
+  template <typename T>
+  Result<T> Call(Request<T> request) {
+    const std::vector<Reply> replies = Call({std::move(request.wire)}, request.call);
+    if (!replies.front().ok()) return replies.front().status();
+    return request.decode(*replies.front());
+  }
 
   // Begins a watch and waits until it has begun. `invalid_argument` for a credit of 0; the errors
   // of a call.

@@ -16,7 +16,13 @@ void WatchQueue::Push(WatchBatch batch, bool live) {
   if (closed_) return;
   live_ = live;
   if (batch.events.empty()) {
-    (batches_.empty() ? token_ : batches_.back().token) = std::move(batch.token);
+    if (batches_.empty()) {
+      token_ = std::move(batch.token);
+      token_moved_ = token_.has_value();
+      changed_.notify_one();
+    } else {
+      batches_.back().token = std::move(batch.token);
+    }
     return;
   }
   batches_.push_back(std::move(batch));
@@ -37,15 +43,19 @@ void WatchQueue::End(const Status& error) {
   changed_.notify_all();
 }
 
-Status WatchQueue::WaitLocked(std::unique_lock<std::mutex>& lock, std::optional<TimePoint> until) {
-  const auto is_due = [this] { return closed_ || ended_ || !batches_.empty(); };
+Status WatchQueue::WaitLocked(std::unique_lock<std::mutex>& lock, std::optional<TimePoint> until,
+                              bool token_is_enough) {
+  const auto has_something = [this, token_is_enough] {
+    return !batches_.empty() || (token_is_enough && token_moved_);
+  };
+  const auto is_due = [&] { return closed_ || ended_ || has_something(); };
   if (!until) {
     changed_.wait(lock, is_due);
   } else if (!changed_.wait_until(lock, *until, is_due)) {
     return Status(StatusCode::kTimeout, "nothing has changed meanwhile");
   }
   if (closed_) return Status(StatusCode::kClosed, "the watch was closed");
-  return batches_.empty() ? end_ : Status();
+  return has_something() ? Status() : end_;
 }
 
 uint64_t WatchQueue::CountLocked(uint64_t taken) {
@@ -58,7 +68,7 @@ uint64_t WatchQueue::CountLocked(uint64_t taken) {
 Result<Event> WatchQueue::Take(std::optional<TimePoint> until) {
   if (getpid() != process_) return Status(StatusCode::kClosed, "a watch ends with a fork");
   std::unique_lock lock(mu_);
-  if (const Status ready = WaitLocked(lock, until); !ready.ok()) return ready;
+  if (const Status ready = WaitLocked(lock, until, false); !ready.ok()) return ready;
   WatchBatch& batch = batches_.front();
   Event event = std::move(batch.events[next_]);
   if (++next_ == batch.events.size()) {
@@ -75,7 +85,9 @@ Result<Event> WatchQueue::Take(std::optional<TimePoint> until) {
 Result<WatchBatch> WatchQueue::TakeBatch(std::optional<TimePoint> until) {
   if (getpid() != process_) return Status(StatusCode::kClosed, "a watch ends with a fork");
   std::unique_lock lock(mu_);
-  if (const Status ready = WaitLocked(lock, until); !ready.ok()) return ready;
+  if (const Status ready = WaitLocked(lock, until, true); !ready.ok()) return ready;
+  token_moved_ = false;
+  if (batches_.empty()) return WatchBatch{{}, token_};
   WatchBatch batch = std::move(batches_.front());
   batches_.pop_front();
   batch.events.erase(batch.events.begin(), batch.events.begin() + std::exchange(next_, 0));

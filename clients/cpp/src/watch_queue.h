@@ -53,7 +53,7 @@ class WatchQueue {
   // The next event. `timeout` at `until`, the error of End(), or `closed`.
   Result<Event> Take(std::optional<TimePoint> until);
   // Events that belong together, with their token; a batch that Take() has begun is given from
-  // there on. Errors as above.
+  // there on. One without events says that the token has moved on. Errors as above.
   Result<WatchBatch> TakeBatch(std::optional<TimePoint> until);
 
   // Gives up what is still to be taken, and ends the watch.
@@ -64,8 +64,9 @@ class WatchQueue {
   bool is_live() const;
 
  private:
-  // Waits until there is an event; ok then.
-  Status WaitLocked(std::unique_lock<std::mutex>& lock, std::optional<TimePoint> until);
+  // Waits until there is an event, or a token where that is enough; ok then.
+  Status WaitLocked(std::unique_lock<std::mutex>& lock, std::optional<TimePoint> until,
+                    bool token_is_enough);
   // Accounts for events taken; the number to report, mostly 0.
   uint64_t CountLocked(uint64_t taken);
 
@@ -80,6 +81,7 @@ class WatchQueue {
   std::deque<WatchBatch> batches_;  // None without an event.
   size_t next_ = 0;                 // In the first batch.
   std::optional<Token> token_;
+  bool token_moved_ = false;  // Since the last TakeBatch(), without an event.
   uint64_t unreported_ = 0;
   bool live_ = false;
   bool closed_ = false;

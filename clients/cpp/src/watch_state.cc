@@ -11,6 +11,19 @@
 
 namespace entrepot {
 
+bool PassesByItself(const Status& error) {
+  switch (error.code()) {
+    case StatusCode::kUnreachable:
+    case StatusCode::kTimeout:
+    case StatusCode::kConnectionLost:
+    case StatusCode::kOverloaded:
+    case StatusCode::kUnavailable:
+      return true;
+    default:
+      return false;
+  }
+}
+
 WatchState::WatchState(std::string key_prefix, WatchOptions options)
     : key_prefix_(std::move(key_prefix)),
       options_(std::move(options)),

@@ -39,6 +39,9 @@ struct WatchBatch {
   std::optional<Token> token;
 };
 
+// Whether the same request may succeed later: what follows changes goes on then.
+bool PassesByItself(const Status& error);
+
 class WatchState {
  public:
   enum class Phase : uint8_t { kAsking, kTelling, kLive };
@@ -86,7 +89,7 @@ class WatchState {
   std::string history_;
   bool takes_snapshot_;
   std::optional<uint64_t> resumes_after_;  // Of the present request.
-  int64_t untaken_ = 0;  // Events given back that the reader has not taken.
+  int64_t untaken_ = 0;                    // Events given back that the reader has not taken.
   int64_t allowed_ = 0;  // Events that the server may still send; below 0 after a transaction.
 };
 

@@ -17,20 +17,6 @@ constexpr milliseconds kSilence{3000};
 constexpr milliseconds kBackoffFirst{20};
 constexpr milliseconds kBackoffMax{1000};
 
-// Whether the same request may succeed later.
-bool PassesByItself(const Status& error) {
-  switch (error.code()) {
-    case StatusCode::kUnreachable:
-    case StatusCode::kTimeout:
-    case StatusCode::kConnectionLost:
-    case StatusCode::kOverloaded:
-    case StatusCode::kUnavailable:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 Watches::Watcher* Watches::Find(WatchNumber number) {

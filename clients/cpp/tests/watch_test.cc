@@ -293,7 +293,9 @@ TEST(WatchHealingTest, AfterARestartItGoesOnWhereItWas) {
   ASSERT_TRUE(watch.ok());
   UntilSynced(*watch);
   Copy copy;
-  for (int round = 0; round < 3; ++round) {
+  // A start over a folder takes seconds in a sanitizer's build.
+  const int rounds = std::getenv("ENTREPOT_QUICK") != nullptr ? 1 : 3;
+  for (int round = 0; round < rounds; ++round) {
     ASSERT_TRUE(client.Set("a", round).ok());
     ASSERT_TRUE(client.Set("round " + std::to_string(round), round).ok());
     server.Kill();

@@ -38,9 +38,11 @@
 
 #include "entrepot/changes.h"
 #include "entrepot/event.h"
+#include "entrepot/mirror.h"
 #include "entrepot/pipeline.h"
 #include "entrepot/request.h"
 #include "entrepot/result.h"
+#include "entrepot/subscription.h"
 #include "entrepot/transaction.h"
 #include "entrepot/types.h"
 #include "entrepot/value.h"
@@ -132,7 +134,17 @@ class Client {
   // until the watch has begun: a change that is made after it has returned is told.
   Result<entrepot::Watch> Watch(std::string_view key_prefix = {}, const WatchOptions& options = {});
 
-  // The same by asking: what has changed since the token, page by page, up to where there is
+  // A local copy of the entries below the prefix that is kept current: see entrepot/mirror.h. It
+  // waits until the copy is whole.
+  Result<entrepot::Mirror> Mirror(std::string_view key_prefix = {},
+                                  const MirrorOptions& options = {});
+
+  // What is published below the prefix by the server's PUB endpoint: see entrepot/subscription.h.
+  // It waits until the feed has been heard.
+  Result<Subscription> Subscribe(std::string_view key_prefix = {},
+                                 const SubscribeOptions& options = {});
+
+  // A watch by asking: what has changed since the token, page by page, up to where there is
   // nothing more. `history_lost` and `unknown_history` mean that a new start is needed.
   entrepot::Changes Changes(const Token& since, std::string_view key_prefix = {},
                             const ChangesOptions& options = {});
