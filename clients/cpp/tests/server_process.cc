@@ -24,7 +24,8 @@ constexpr std::chrono::milliseconds kAskInterval{5};
 
 }  // namespace
 
-ServerProcess::ServerProcess(const std::string& listen, Data data) : data_(data) {
+ServerProcess::ServerProcess(const std::string& listen, Data data, Feed feed)
+    : data_(data), feed_(feed) {
   std::string folder = ::testing::TempDir() + "entrepot-client-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) {
     ADD_FAILURE() << "no folder for a server: " << folder;
@@ -42,7 +43,7 @@ void ServerProcess::Launch(const std::string& listen) {
                                     "--data",
                                     data_ == Data::kFolder ? folder_ + "/data" : "none",
                                     "--feed",
-                                    "off",
+                                    feed_ == Feed::kOn ? "tcp://127.0.0.1:0" : "off",
                                     "--admin",
                                     "off",
                                     "--ports-file",

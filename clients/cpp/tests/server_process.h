@@ -17,11 +17,13 @@ class ServerProcess {
  public:
   // Where the server keeps its data: kFolder survives Restart().
   enum class Data { kMemory, kFolder };
+  // Whether it publishes, on a free port each time it starts.
+  enum class Feed { kOff, kOn };
 
   // Starts a server on `listen`; port 0 is a free one. Fails the test and gives a server with an
   // empty endpoint where it does not come up.
-  explicit ServerProcess(const std::string& listen = "tcp://127.0.0.1:0",
-                         Data data = Data::kMemory);
+  explicit ServerProcess(const std::string& listen = "tcp://127.0.0.1:0", Data data = Data::kMemory,
+                         Feed feed = Feed::kOff);
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
@@ -39,6 +41,7 @@ class ServerProcess {
   bool WaitForPorts();
 
   Data data_;
+  Feed feed_;
   std::string folder_;
   std::string endpoint_;
   pid_t pid_ = -1;
