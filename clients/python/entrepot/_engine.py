@@ -90,15 +90,27 @@ class Engine:
     def advance(self, now: float) -> None:
         """Takes what has come in, does what is due, sends what can be sent."""
         self.now = now
+        self._turn(now)
+        while self._is_signalled():
+            self._turn(now)
+        self._links.drop_idle(keep_trying=bool(self._live))
+
+    def _turn(self, now: float) -> None:
         while self._read(now):
             pass
         self._fire_timers(now)
         self._followers.advance(now)
         self._flush(now)
-        # Sending may use up the sockets' signal for what has come in meanwhile.
-        while self._read(now):
-            self._flush(now)
-        self._links.drop_idle(keep_trying=bool(self._live))
+
+    def _is_signalled(self) -> bool:
+        """Whether a socket is ready now for what it is waited for.
+
+        Whoever waits for ZMQ_FD is not told again: reading may use up the signal that one can send,
+        sending may use up the signal that something came in (zmq_getsockopt(3), ZMQ_FD).
+        """
+        return any(
+            int(socket.getsockopt(zmq.EVENTS)) & flags for socket, flags in self.sockets().items()
+        )
 
     def next_at(self) -> Optional[float]:
         """When ``advance`` is due at the latest; None: not before a socket is readable."""

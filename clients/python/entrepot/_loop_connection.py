@@ -1,7 +1,7 @@
 """What an asyncio client and its views share: the engine, driven by the event loop.
 
-Sockets are watched through ZMQ_FD, which signals edges: the engine therefore reads every socket
-until nothing is left, each time.
+Sockets are watched through ZMQ_FD, which signals edges: the engine therefore goes on, each time,
+until no socket is ready for what it is waited for.
 
 Thread safety: none; it belongs to the loop of its first call.
 """

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from typing import Any, Awaitable, Callable, List
+from typing import Any, Awaitable, Callable, List, Set
 
 import pytest
 
 from entrepot import Client, Condition, Operation, aio, errors
+from entrepot._link import Link
 from scripted_server import Incoming, ScriptedServer
 from server_process import ServerProcess
 
@@ -172,6 +173,28 @@ def test_a_client_is_closed_in_a_child(shared_server: ServerProcess) -> None:
         await client.ping()
 
     run(shared_server.endpoint, work)
+
+
+def test_a_connection_that_comes_up_between_two_looks_is_used(
+    shared_server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libzmq may refuse to send on a new connection once more, as it looks only now and then."""
+    send = Link.send
+    refused: Set[Link] = set()
+
+    def looks_too_early(link: Link, body: bytes) -> bool:
+        if link.is_up and link not in refused:
+            refused.add(link)
+            return False
+        return send(link, body)
+
+    monkeypatch.setattr(Link, "send", looks_too_early)
+
+    async def work(client: aio.Client) -> None:
+        await client.ping()
+
+    run(shared_server.endpoint, work)
+    assert refused
 
 
 def test_no_thread_and_no_file_is_left(shared_server: ServerProcess) -> None:
