@@ -20,7 +20,7 @@ void PackHeadAnd(ByteBuffer* out, uint8_t head, T value) {
 
 }  // namespace
 
-bool MsgpackReader::Next(Token* token) {
+bool MsgpackReader::NextOfAny(Token* token) {
   if (at_ == end_) return false;
   const char* at = at_ + 1;
   const size_t left = static_cast<size_t>(end_ - at);
@@ -215,11 +215,6 @@ void PackBinaryHead(ByteBuffer* out, uint32_t bytes) {
   if (bytes <= 0xff) return PackHeadAnd<uint8_t>(out, 0xc4, static_cast<uint8_t>(bytes));
   if (bytes <= 0xffff) return PackHeadAnd<uint16_t>(out, 0xc5, static_cast<uint16_t>(bytes));
   PackHeadAnd<uint32_t>(out, 0xc6, bytes);
-}
-
-void PackString(ByteBuffer* out, std::string_view bytes) {
-  PackStringHead(out, static_cast<uint32_t>(bytes.size()));
-  out->Append(bytes);
 }
 
 void PackBinary(ByteBuffer* out, std::string_view bytes) {

@@ -59,13 +59,40 @@ class MsgpackReader {
 
   // Reads one head, and the content of a str, bin or ext. False, and the reader stays, when the
   // input ends inside of it, is the byte 0xc1, or claims more items than bytes are left.
-  bool Next(Token* token);
+  bool Next(Token* token) {
+    // The heads that most requests consist of, without a call.
+    if (at_ != end_) {
+      const uint8_t head = static_cast<uint8_t>(*at_);
+      if (head < 0x80) {
+        token->type = Token::kUnsigned;
+        token->number = head;
+        ++at_;
+        return true;
+      }
+      if (const size_t bytes = head & 0x1f; head >= 0xa0 && head < 0xc0 && bytes < remaining()) {
+        token->type = Token::kString;
+        token->bytes = {at_ + 1, bytes};
+        at_ += 1 + bytes;
+        return true;
+      }
+      if (const uint32_t count = head & 0x0f; head >= 0x90 && head < 0xa0 && count < remaining()) {
+        token->type = Token::kArray;
+        token->count = count;
+        ++at_;
+        return true;
+      }
+    }
+    return NextOfAny(token);
+  }
 
   enum class Skipped { kWhole, kBroken, kNestedTooDeep };
   // Passes one item with all that is inside. `nesting` bounds arrays and maps within one another.
   Skipped Skip(size_t nesting);
 
  private:
+  // Next(), whatever the head.
+  bool NextOfAny(Token* token);
+
   const char* at_;
   const char* end_;
 };
@@ -79,11 +106,16 @@ void PackArray(ByteBuffer* out, uint32_t count);
 void PackMap(ByteBuffer* out, uint32_t count);
 void PackStringHead(ByteBuffer* out, uint32_t bytes);
 void PackBinaryHead(ByteBuffer* out, uint32_t bytes);
-void PackString(ByteBuffer* out, std::string_view bytes);
 void PackBinary(ByteBuffer* out, std::string_view bytes);
 inline void PackByte(ByteBuffer* out, uint8_t byte) {
   *out->Room(1) = static_cast<char>(byte);
   out->Advance(1);
+}
+// Inline, so that it is two stores for what is known when compiled.
+inline void PackString(ByteBuffer* out, std::string_view bytes) {
+  bytes.size() < 32 ? PackByte(out, static_cast<uint8_t>(0xa0 | bytes.size()))
+                    : PackStringHead(out, static_cast<uint32_t>(bytes.size()));
+  out->Append(bytes);
 }
 inline void PackNil(ByteBuffer* out) { PackByte(out, 0xc0); }
 inline void PackBool(ByteBuffer* out, bool value) { PackByte(out, value ? 0xc3 : 0xc2); }

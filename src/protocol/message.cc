@@ -24,30 +24,4 @@ Method MethodByName(std::string_view name) {
   return Method::kUnknown;
 }
 
-std::string_view OutcomeName(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kOk:
-      return "ok";
-    case Outcome::kCreated:
-      return "created";
-    case Outcome::kUpdated:
-      return "updated";
-    case Outcome::kFound:
-      return "found";
-    case Outcome::kNotFound:
-      return "not_found";
-    case Outcome::kUnchanged:
-      return "unchanged";
-    case Outcome::kDeleted:
-      return "deleted";
-    case Outcome::kConflict:
-      return "conflict";
-    case Outcome::kCommitted:
-      return "committed";
-    case Outcome::kRejected:
-      return "rejected";
-  }
-  return "ok";
-}
-
 }  // namespace entrepot

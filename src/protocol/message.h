@@ -64,7 +64,31 @@ enum class Outcome : uint8_t {
   kCommitted,
   kRejected,
 };
-std::string_view OutcomeName(Outcome outcome);
+constexpr std::string_view OutcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return "ok";
+    case Outcome::kCreated:
+      return "created";
+    case Outcome::kUpdated:
+      return "updated";
+    case Outcome::kFound:
+      return "found";
+    case Outcome::kNotFound:
+      return "not_found";
+    case Outcome::kUnchanged:
+      return "unchanged";
+    case Outcome::kDeleted:
+      return "deleted";
+    case Outcome::kConflict:
+      return "conflict";
+    case Outcome::kCommitted:
+      return "committed";
+    case Outcome::kRejected:
+      return "rejected";
+  }
+  return "ok";
+}
 
 // Positional parameters of any method, its map of options included.
 inline constexpr size_t kParamsMax = 3;

@@ -108,6 +108,7 @@ class Dispatcher::InlineLane final : public Lane {
     }
     const std::span<const Request> ahead(ahead_);
     dispatcher_.PrefetchEntries(ahead);
+    answered_ = 0;
     for (size_t i = 0; i < running_.size(); ++i) {
       const Running& running = running_[i];
       const Inbound& message = *running.message;
@@ -128,6 +129,11 @@ class Dispatcher::InlineLane final : public Lane {
       } else {
         HandOver(message, i, sink, arrived_us);
       }
+    }
+    if (answered_ > 0) {
+      // One look at the clock for all of them: it costs as much as a tenth of a `get`.
+      thread_.metrics->latency.Record(static_cast<uint64_t>(MonotonicMicros() - arrived_us),
+                                      answered_);
     }
     dispatcher_.engine_->LeaveTurn(&thread_.engine);
     return next;
@@ -164,7 +170,7 @@ class Dispatcher::InlineLane final : public Lane {
       if (!dispatcher_.PassOrPark(body->gate, &reply, arrived_us, &body->feed_work.watches)) return;
       body->reply = std::move(reply.reply);
     }
-    thread_.metrics->latency.Record(static_cast<uint64_t>(MonotonicMicros() - arrived_us));
+    ++answered_;
     sink->Reply(message, &body->reply);
     dispatcher_.commands_->feed().Activate(body->feed_work.watches);
   }
@@ -202,6 +208,7 @@ class Dispatcher::InlineLane final : public Lane {
   std::vector<Request> ahead_;
   std::vector<Running> running_;
   std::vector<std::unique_ptr<Body>> bodies_;
+  uint64_t answered_ = 0;  // Of those that are fetched together now.
 };
 
 // --- Running requests -------------------------------------------------------------------------

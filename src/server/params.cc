@@ -249,6 +249,13 @@ Status ReadOption(Option option, std::string_view name, std::string_view encoded
   return status;
 }
 
+// The bytes of a str or a bin; empty where the item is neither.
+std::string_view TextOf(std::string_view encoded) {
+  Token token;
+  CHECK(MsgpackReader(encoded).Next(&token));
+  return token.IsText() ? token.bytes : std::string_view();
+}
+
 // Takes one item off `reader`.
 std::string_view TakeItem(MsgpackReader* reader) {
   const char* const begin = reader->at();
@@ -380,6 +387,7 @@ Status ReadBranch(std::string_view name, std::string_view encoded, const Limits&
     for (uint32_t param = 0; param < request.param_count; ++param) {
       request.params[param] = TakeItem(&reader);
     }
+    if (request.param_count > 0) request.key = TextOf(request.params[0]);
     if (request.method == Method::kSet && request.param_count > 1 &&
         MsgpackReader(request.params[1]).Skip(limits.nesting) != MsgpackReader::Skipped::kWhole) {
       return Status(Code::kMalformed, fmt::format("a value nests deeper than {}", limits.nesting));
@@ -493,21 +501,22 @@ Status ReadParams(const Request& request, size_t required, ParamOptions* options
                      options);
 }
 
-Status ReadKey(std::string_view encoded, const Limits& limits, bool to_write,
-               std::string_view* key) {
-  Token token;
-  if (!MsgpackReader(encoded).Next(&token) || !token.IsText() || token.bytes.empty()) {
-    return Invalid("a key is to be a str or a bin of at least one byte");
-  }
-  if (token.bytes.size() > limits.key_bytes) {
+Status CheckKey(std::string_view key, const Limits& limits, bool to_write) {
+  if (key.empty()) return Invalid("a key is to be a str or a bin of at least one byte");
+  if (key.size() > limits.key_bytes) {
     return Status(Code::kTooLarge, fmt::format("the key has {} bytes, over the limit of {}",
-                                               token.bytes.size(), limits.key_bytes));
+                                               key.size(), limits.key_bytes));
   }
-  if (to_write && token.bytes.front() == '$') {
+  if (to_write && key.front() == '$') {
     return Status(Code::kDenied, "keys that start with $ belong to the system");
   }
-  *key = token.bytes;
   return Status();
+}
+
+Status ReadKey(std::string_view encoded, const Limits& limits, bool to_write,
+               std::string_view* key) {
+  *key = TextOf(encoded);
+  return CheckKey(*key, limits, to_write);
 }
 
 Status ReadPrefix(std::string_view encoded, std::string_view* prefix) {
@@ -525,8 +534,8 @@ Status ReadOperation(const Request& request, const Limits& limits, Operation* op
   if (Status status = ReadParams(request, required, options); !status.ok()) return status;
   operation->method = request.method;
   operation->hash = request.hash;
-  if (Status status = ReadKey(request.params[0], limits, operation->IsWrite(), &operation->key);
-      !status.ok()) {
+  operation->key = request.key;  // Empty where it is no text.
+  if (Status status = CheckKey(operation->key, limits, operation->IsWrite()); !status.ok()) {
     return status;
   }
   operation->if_version = options->if_version;

@@ -64,8 +64,10 @@ Status ReadCount(std::string_view name, std::string_view encoded, uint64_t* to);
 // read. For methods that take options. kInvalidArgument.
 Status ReadParams(const Request& request, size_t required, ParamOptions* options);
 
-// A key that is to be read (or written: not one of the system's). kInvalidArgument, kTooLarge,
+// Whether `key` may be read (or written: not one of the system's). kInvalidArgument, kTooLarge,
 // kDenied.
+Status CheckKey(std::string_view key, const Limits& limits, bool to_write);
+// Reads such a key. Errors: the same.
 Status ReadKey(std::string_view encoded, const Limits& limits, bool to_write,
                std::string_view* key);
 // The prefix of a key: a str or bin.

@@ -27,7 +27,8 @@ inline void PackNumber(ByteBuffer* out, const Number& number) {
   }
 }
 
-inline void PackOutcome(ByteBuffer* out, Outcome outcome) {
+// Inlined always: where the outcome is known when compiled, it is stores of constants.
+[[gnu::always_inline]] inline void PackOutcome(ByteBuffer* out, Outcome outcome) {
   PackName(out, "status");
   PackString(out, OutcomeName(outcome));
 }
