@@ -69,12 +69,12 @@ endfunction()
 #
 # Registers a folder of pytest tests that run against the programs of this build.
 function(entrepot_pytest)
-  cmake_parse_arguments(TEST "" "NAME;FOLDER;TIMEOUT" "LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "" "NAME;FOLDER;TIMEOUT;MARKED" "LABELS" ${ARGN})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 600)
   endif()
   add_test(NAME ${TEST_NAME}
-           COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider ${TEST_FOLDER})
+           COMMAND /usr/bin/python3 -m pytest -q -p no:cacheprovider -m "${TEST_MARKED}" ${TEST_FOLDER})
   set_tests_properties(${TEST_NAME} PROPERTIES
     LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT}
     ENVIRONMENT "ENTREPOT_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};PYTHONDONTWRITEBYTECODE=1;PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support:${PROJECT_SOURCE_DIR}/clients/python")

@@ -19,6 +19,10 @@ TRANSPORTS = os.environ.get("ENTREPOT_TRANSPORTS", "zmq" if QUICK else "zmq,nati
 DISPATCH_MODES = ["inline"] if QUICK else ["inline", "workers"]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: holds times against bounds, so nothing runs beside")
+
+
 @pytest.fixture(autouse=True, params=TRANSPORTS)
 def transport(request, monkeypatch):
     """The transport of every server that the test starts and says nothing else to."""

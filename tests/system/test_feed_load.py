@@ -18,6 +18,8 @@ from harness.server import Server, start_server, wait_until
 from harness.subscriber import Subscriber
 from harness.watcher import Watching
 
+pytestmark = pytest.mark.alone
+
 NIGHTLY = bool(os.environ.get("ENTREPOT_NIGHTLY"))
 COUNT = 1000 if NIGHTLY else 30
 STOPPED = COUNT // 10

@@ -27,6 +27,8 @@ from harness.hostile import (COMMAND, MORE, RawPeer, command, frame, greeting, p
 from harness.peer import Peer, request, responses
 from harness.server import Server, start_server, wait_until
 
+pytestmark = pytest.mark.alone
+
 MIB = 2**20
 # A sanitizer's shadow memory and quarantine are no growth of the server.
 ALLOWANCE = 8 if os.environ.get("ENTREPOT_SANITIZER") else 1

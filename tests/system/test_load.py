@@ -10,10 +10,14 @@ import threading
 import time
 from typing import Any, Dict, List, Tuple
 
+import pytest
+
 from bystander import Bystander
 from harness import stalls
 from harness.peer import Peer, request, responses
 from harness.server import Server
+
+pytestmark = pytest.mark.alone
 
 PROCESSES = multiprocessing.get_context("fork")
 
@@ -21,6 +25,8 @@ PROCESSES = multiprocessing.get_context("fork")
 SLOWDOWN = 10 if os.environ.get("ENTREPOT_SANITIZER") else 1
 
 FINDERS_AND_WRITERS_S = 30
+NIGHTLY = bool(os.environ.get("ENTREPOT_NIGHTLY"))
+BY_NIGHT = {("zmq", "workers"), ("native", "inline")}
 WRITE_WAIT_MAX_S = 0.1 * SLOWDOWN
 
 
@@ -197,7 +203,10 @@ def find_entries(endpoint: str, seed: int, until: float, results: Any) -> None:
     results.put(("finds", finds))
 
 
-def test_two_finders_and_two_writers(server: Server) -> None:
+def test_two_finders_and_two_writers(server: Server, request: pytest.FixtureRequest) -> None:
+    setting = request.node.callspec.params
+    if not NIGHTLY and (setting["transport"], setting["server"]) in BY_NIGHT:
+        pytest.skip("30 s; in `make test-nightly`, as each of its halves is in another setting")
     load(server.endpoint, SEARCHED_ENTRIES, lambda number: f"value {number % 1000:03}")
     with Peer(server.endpoint) as peer:
         assert len(peer.call_when_ready("find", "value 007")["keys"]) == SEARCHED_ENTRIES // 1000
