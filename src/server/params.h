@@ -73,7 +73,7 @@ Status ReadKey(std::string_view encoded, const Limits& limits, bool to_write,
 // The prefix of a key: a str or bin.
 Status ReadPrefix(std::string_view encoded, std::string_view* prefix);
 
-// Reads a request for one of the single-key methods. `hash` is of its key.
+// Reads a request for one of the single-key methods, whose key the decoder has read already.
 Status ReadOperation(const Request& request, const Limits& limits, Operation* operation,
                      ParamOptions* options);
 

@@ -24,6 +24,8 @@ SYNC_SETTINGS = ["always", "50ms", "never"]
 # Three segments of the log and the room it keeps for what it has accepted.
 SMALL_DISK_BYTES = 400 << 20
 NOBODY = 65534
+# Starts until one is met before it has read its data: a busy machine may run the server first.
+STARTS_MAX = 20
 
 
 @pytest.fixture
@@ -187,24 +189,30 @@ def test_while_recovering_only_some_methods_answer(data: pathlib.Path) -> None:
             peer.call_all([("set", f"key {number}", value)
                            for number in range(start, start + 10_000)])
         assert server.stop() == 0
-    with launch_durable(data, listen="ipc://{folder}/requests") as server:
-        with Peer(f"ipc://{server.folder}/requests") as peer:
-            methods = ["ping", "hello", "stats", "get", "sync"]
-            params: Dict[str, List[Any]] = {"get": ["key 1"]}
-            peer.send(b"".join(request(number, method, *params.get(method, []))
-                               for number, method in enumerate(methods)))
-            ping, hello, stats, get, sync = responses(peer.receive()[-1])
-            assert [ping[2], hello[2], stats[2]] == [None, None, None]
-            assert stats[3]["ready"] == 0, "the store was recovered before it could be asked"
-            assert "recovered_items" in stats[3]
-            for refused in (get, sync):
-                assert refused[2]["code"] == "unavailable", refused
-                assert refused[2]["retry"] == "later"
-                assert refused[2]["retry_after_ms"] > 0
-            assert peer.call_when_ready("get", "key 1")["value"] == value
-            assert peer.call("stats")["ready"] == 1
-            server.wait_until_ready()
-            assert server.stop() == 0
+    methods = ["ping", "hello", "stats", "get", "sync"]
+    params: Dict[str, List[Any]] = {"get": ["key 1"]}
+    body = b"".join(request(number, method, *params.get(method, []))
+                    for number, method in enumerate(methods))
+    for _ in range(STARTS_MAX):
+        with launch_durable(data, listen="ipc://{folder}/requests") as server:
+            with Peer(f"ipc://{server.folder}/requests") as peer:
+                peer.send(body)
+                ping, hello, stats, get, sync = responses(peer.receive()[-1])
+                assert [ping[2], hello[2], stats[2]] == [None, None, None]
+                assert peer.call_when_ready("get", "key 1")["value"] == value
+                assert peer.call("stats")["ready"] == 1
+                server.wait_until_ready()
+                assert server.stop() == 0
+        if sync[2] is not None:
+            break
+    else:
+        pytest.fail("each start was over before it could be asked")
+    assert stats[3]["ready"] == 0
+    assert "recovered_items" in stats[3]
+    for refused in (get, sync):
+        assert refused[2]["code"] == "unavailable", refused
+        assert refused[2]["retry"] == "later"
+        assert refused[2]["retry_after_ms"] > 0
 
 
 def test_a_start_is_broken_off_by_a_signal(data: pathlib.Path) -> None:
@@ -214,11 +222,15 @@ def test_a_start_is_broken_off_by_a_signal(data: pathlib.Path) -> None:
             peer.call_all([("set", f"key {number}", "x" * 100)
                            for number in range(start, start + 10_000)])
         assert server.stop() == 0
-    with launch_durable(data, listen="ipc://{folder}/requests") as server:
-        with Peer(f"ipc://{server.folder}/requests") as peer:
-            assert peer.call("stats")["ready"] == 0, "the store was recovered already"
+    for _ in range(STARTS_MAX):
+        with launch_durable(data, listen="ipc://{folder}/requests") as server:
+            with Peer(f"ipc://{server.folder}/requests") as peer:
+                assert peer.call("ping") is not None
             assert server.stop() == 0
-            assert "while the data was read" in server.log(), server.log()
+            if "while the data was read" in server.log():
+                break
+    else:
+        pytest.fail("each start was over before the signal came")
     # It is a clean stop: no revision is left out, nothing is missing.
     with start_durable(data) as server, Peer(server.endpoint) as peer:
         assert "cleanly stopped" in server.log()

@@ -113,6 +113,10 @@ class ParamsTest : public testing::Test {
     for (size_t i = 0; i < params.size(); ++i) {
       request.params[i] = kept_.emplace_back(Item(params[i]));
     }
+    // The decoder has read the key already.
+    if (Token key; MsgpackReader(request.params[0]).Next(&key) && key.IsText()) {
+      request.key = key.bytes;
+    }
     return request;
   }
   Status Operate(Method method, const std::vector<Json>& params) {
