@@ -1,5 +1,6 @@
 #include "server/zmq_transport.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -325,6 +326,7 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
       if (!bound.ok()) return bound.status();
       endpoints.push_back(*bound);
     }
+    socket_descriptor_ = socket_.get(zmq::sockopt::fd);
     return endpoints;
   } catch (const zmq::error_t& error) {
     return Status(Code::kUnavailable, fmt::format("cannot start ZeroMQ: {}", error.what()));
@@ -462,14 +464,15 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
     }
   }
 
+  // Waits by poll(2), which is two system calls less than zmq_poll(3). ZMQ_FD tells only of what
+  // comes after a look at ZMQ_EVENTS; the look is taken also when the socket is not read, for it is
+  // how libzmq gets on with its own work.
   void Poll(bool reading) {
-    zmq_pollitem_t items[2] = {{nullptr, wake_.descriptor(), ZMQ_POLLIN, 0},
-                               {socket_.handle(), 0, ZMQ_POLLIN, 0}};
-    // The socket is polled even when it is not read: that is how libzmq gets on with its own work.
-    if (!reading) items[1].events = 0;
-    const long timeout_ms = stuck_.empty() ? 1000 : kResendPeriodMs;
-    zmq_poll(items, 2, timeout_ms);
-    if ((items[0].revents & ZMQ_POLLIN) != 0) wake_.Take();
+    if ((socket_.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0 && reading) return;
+    pollfd descriptors[2] = {{wake_.descriptor(), POLLIN, 0}, {socket_descriptor_, POLLIN, 0}};
+    const int timeout_ms = stuck_.empty() ? 1000 : kResendPeriodMs;
+    CHECK(poll(descriptors, 2, timeout_ms) >= 0 || errno == EINTR);
+    if ((descriptors[0].revents & POLLIN) != 0) wake_.Take();
   }
 
   // Drains what has come, up to a turn's bounds, and has it handled. True: there may be more.
@@ -663,6 +666,7 @@ class ZmqTransport::Loop final : public MessageHandler::ReplySink {
 
   // Owned by thread_.
   zmq::socket_ref socket_;
+  int socket_descriptor_ = -1;  // Readable when ZMQ_EVENTS may have changed.
   std::unique_ptr<MessageHandler::Lane> lane_;
   std::array<zmq::message_t, kTurnMessages> bodies_;
   std::array<std::string, kTurnMessages> addresses_;
