@@ -4,7 +4,8 @@
 // Each peer of the front gets a DEALER of its own towards the store, so that the store sees as many
 // connections as there are peers, and the envelopes that they send. A zmq_proxy would add a frame.
 //
-// It is called as entrepot-server is, with one --listen; its ports file names the front.
+// It is called as entrepot-server is, with one --listen; its ports file names the front, and the
+// endpoint of the feed, which needs no bridge.
 //
 // Thread safety: one thread owns the sockets.
 
@@ -22,6 +23,7 @@
 
 #include "base/file.h"
 #include "server/config.h"
+#include "server/json.h"
 #include "server/logger.h"
 #include "server/server.h"
 
@@ -140,10 +142,11 @@ int Main(int argc, char** argv) {
     Bridge bridge(&context);
     FileSystem& files = FileSystem::Posix();
     const std::string unfinished = config->ports_file + ".tmp";
-    Status status =
-        WriteWholeFile(files, unfinished,
-                       fmt::format("{{\"listen\": [\"{}\"], \"feed\": null, \"admin\": null}}\n",
-                                   bridge.endpoint()));
+    const std::string& feed = (*server)->feed_endpoint();
+    Status status = WriteWholeFile(
+        files, unfinished,
+        fmt::format("{{\"listen\": [{}], \"feed\": {}, \"admin\": null}}\n",
+                    JsonString(bridge.endpoint()), feed.empty() ? "null" : JsonString(feed)));
     if (status.ok()) status = files.Rename(unfinished, config->ports_file);
     if (!status.ok()) {
       logger.Error("{}", status.message());

@@ -1,8 +1,8 @@
-"""Runs one case of the vectors against a server, with raw DEALER sockets.
+"""Runs one case of the vectors against a server, with raw sockets.
 
 The runner knows nothing of the methods: it sends the bytes that a step describes and matches what
-comes back. After every case it asks each of its peers for a ping, so that a response that nobody
-expected is found.
+comes back. After every case it asks each of its peers for a ping, so that a response, or an event,
+that nobody expected is found.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import itertools
 import time
 from typing import Any, Dict, List
 
-from harness import peer as raw
+import zmq
+
+from connection import Connection
+from harness import feed_patterns
 from harness import vectors
 from harness import wire
+from harness.server import Server
+from harness.subscriber import HEARTBEAT, RECEIVE_TIMEOUT_MS
 
 UNTIL_TIMEOUT_S = 20.0
-PING_MSGID = 4_000_000_000
 
 _case_numbers = itertools.count(1)
 
@@ -24,11 +28,12 @@ _case_numbers = itertools.count(1)
 class CaseRunner:
     """One case, run once. The peers that its steps name are connections of their own."""
 
-    def __init__(self, endpoint: str, case: vectors.Case):
-        self._endpoint = endpoint
+    def __init__(self, server: Server, case: vectors.Case):
+        self._server = server
         self._case = case
         self._scope = vectors.Scope(f"case{next(_case_numbers)}/")
-        self._peers: Dict[str, raw.Peer] = {}
+        self._peers: Dict[str, Connection] = {}
+        self._subscribers: Dict[str, "zmq.Socket[bytes]"] = {}
 
     def run(self) -> None:
         """Runs all steps; Mismatch or TimeoutError names the step that failed."""
@@ -40,38 +45,55 @@ class CaseRunner:
                     raise AssertionError(
                         f"{self._case.title}, step {number} {step}\n{reason}\n"
                         f"cites: {step.get('cites', self._case.cites)}") from reason
-            for name in self._peers:
-                self._expect_only_a_ping(name)
+            for peer in self._peers.values():
+                peer.expect_only_a_ping()
         finally:
             for peer in self._peers.values():
                 peer.close()
+            for subscriber in self._subscribers.values():
+                subscriber.close(linger=0)
 
     def _run_step(self, step: Dict[str, Any]) -> None:
         deadline = time.monotonic() + UNTIL_TIMEOUT_S
-        while True:
+        while vectors.is_request(step):
             try:
                 self._exchange(step)
-                return
+                break
             except vectors.Mismatch:
                 if not step.get("until") or time.monotonic() > deadline:
                     raise
+        if "told" in step:
+            self._expect_told(step)
+        if "subscribe" in step:
+            self._subscribe(step)
+        for publication in step.get("published", []):
+            self._expect_published(step["peer"], publication)
 
-    def _exchange(self, step: Dict[str, Any]) -> None:
+    def _peer(self, step: Dict[str, Any]) -> Connection:
         name = step.get("peer", "a")
         if name not in self._peers:
-            self._peers[name] = raw.Peer(self._endpoint)
+            self._peers[name] = Connection(self._server.endpoint)
+        return self._peers[name]
+
+    @staticmethod
+    def _envelope(step: Dict[str, Any]) -> List[bytes]:
+        return [bytes.fromhex(frame) for frame in step.get("envelope", [])]
+
+    # ---- requests -------------------------------------------------------------------------------
+
+    def _exchange(self, step: Dict[str, Any]) -> None:
+        peer, envelope = self._peer(step), self._envelope(step)
         body, msgids = vectors.step_body(self._scope, step)
-        envelope = [bytes.fromhex(frame) for frame in step.get("envelope", [])]
-        self._peers[name].send(body, envelope)
+        peer.send(body, envelope)
         if not step["expect"]:
-            self._expect_only_a_ping(name)
+            peer.expect_only_a_ping()
             return
-        reply = self._receive(name, envelope)
+        reply = peer.response(envelope)
         while self._is_building(reply):
-            self._peers[name].send(body, envelope)
-            reply = self._receive(name, envelope)
+            peer.send(body, envelope)
+            reply = peer.response(envelope)
         if step.get("walk"):
-            reply = self._walk(name, step, reply)
+            reply = self._walk(peer, step, reply)
         vectors.match_responses(self._scope, step["expect"], msgids, reply)
 
     @staticmethod
@@ -81,13 +103,7 @@ class CaseRunner:
         error = items[0].value[2]
         return len(items) == 1 and error.kind == "map" and error.field("retry_after_ms") is not None
 
-    def _receive(self, name: str, envelope: List[bytes]) -> bytes:
-        frames = self._peers[name].receive()
-        if frames[:-1] != envelope:
-            raise vectors.Mismatch(f"the envelope came back as {frames[:-1]!r}")
-        return frames[-1]
-
-    def _walk(self, name: str, step: Dict[str, Any], first: bytes) -> bytes:
+    def _walk(self, peer: Connection, step: Dict[str, Any], first: bytes) -> bytes:
         """Asks for the pages behind the first one; all of them as one reply."""
         bodies = [first]
         while True:
@@ -96,14 +112,40 @@ class CaseRunner:
             if cursor is None:
                 break
             body, _ = vectors.step_body(self._scope, vectors.next_page(step, cursor))
-            self._peers[name].send(body)
-            bodies.append(self._receive(name, []))
+            peer.send(body, [])
+            bodies.append(peer.response([]))
         return vectors.join_pages(bodies) if len(bodies) > 1 else first
 
-    def _expect_only_a_ping(self, name: str) -> None:
-        peer = self._peers[name]
-        peer.send(raw.request(PING_MSGID, "ping"))
-        items = wire.decode_all(peer.receive()[-1])
-        if len(items) != 1 or items[0].value[1].value != PING_MSGID:
-            raise vectors.Mismatch(
-                f"a reply that nobody expected: {[item.to_python() for item in items]}")
+    # ---- what comes without a request -----------------------------------------------------------
+
+    def _expect_told(self, step: Dict[str, Any]) -> None:
+        told = feed_patterns.Told(self._scope, step["told"])
+        while not told.take(self._peer(step).notification(told.watch)):
+            pass
+        told.match(self._envelope(step))
+
+    def _subscribe(self, step: Dict[str, Any]) -> None:
+        """Returns when the subscriptions count: they do before a later one, which is heard."""
+        socket = zmq.Context.instance().socket(zmq.SUB)
+        self._subscribers[step["peer"]] = socket
+        for prefix in step["subscribe"]:
+            socket.subscribe(self._scope.text(prefix))
+        socket.subscribe(HEARTBEAT)
+        socket.connect(self._server.feed)
+        if self._next_publication(socket)[0] != HEARTBEAT:
+            raise vectors.Mismatch("something is published that nobody expected")
+
+    def _expect_published(self, name: str, publication: List[Any]) -> None:
+        """The next message fits; heartbeats are passed over unless one is meant."""
+        while True:
+            frames = self._next_publication(self._subscribers[name])
+            if frames[0] != HEARTBEAT or publication[0] == HEARTBEAT.decode():
+                break
+        key, event = publication
+        feed_patterns.match_publication(self._scope, (key, event), frames)
+
+    @staticmethod
+    def _next_publication(socket: "zmq.Socket[bytes]") -> List[bytes]:
+        if not socket.poll(RECEIVE_TIMEOUT_MS):
+            raise TimeoutError(f"nothing was published within {RECEIVE_TIMEOUT_MS} ms")
+        return socket.recv_multipart()

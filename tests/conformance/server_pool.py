@@ -22,15 +22,16 @@ class ServerPool:
         self._listen = [ENDPOINTS.get(endpoint, ENDPOINTS["tcp"])]
         self._servers: Dict[str, servers.Server] = {}
 
-    def endpoint_for(self, options: Dict[str, str]) -> str:
+    def server_for(self, options: Dict[str, str]) -> servers.Server:
         arguments = [part for name, value in sorted(options.items())
-                     for part in (f"--{name}", str(value))]
-        key = " ".join(arguments)
+                     if name != "feed" for part in (f"--{name}", str(value))]
+        feed = options.get("feed", "off")
+        key = " ".join([feed, *arguments])
         if key not in self._servers:
             self._servers[key] = servers.start_server(self._fixed + arguments, self._listen,
-                                                       program=self._program)
+                                                       program=self._program, feed=feed)
         assert self._servers[key].is_running(), self._servers[key].log()
-        return self._servers[key].endpoint
+        return self._servers[key]
 
     def stop(self) -> List[Tuple[int, str]]:
         """Stops all of them; the exit status and the log of each."""

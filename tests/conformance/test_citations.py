@@ -83,7 +83,7 @@ def test_every_case_can_be_encoded() -> None:
     # References to saved values need a run; everything else of a request is encoded here.
     for case in CASES:
         scope = vectors.Scope("case0/")
-        for step in case.steps:
+        for step in filter(vectors.is_request, case.steps):
             if '"$saved"' not in json.dumps(step):
                 vectors.step_body(scope, step)
                 assert all(set(pattern) & {"result", "error", "one_of"}

@@ -38,4 +38,4 @@ def pool(request: Any) -> Iterator[ServerPool]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
 def test_vector(pool: ServerPool, case: vectors.Case) -> None:
-    CaseRunner(pool.endpoint_for(case.options), case).run()
+    CaseRunner(pool.server_for(case.options), case).run()

@@ -19,7 +19,11 @@ FOLDER = pathlib.Path(__file__).resolve().parents[2] / "vectors"
 
 FILE_FIELDS = {"topic", "about", "cases"}
 CASE_FIELDS = {"name", "cites", "options", "steps"}
-STEP_FIELDS = {"cites", "peer", "send", "bytes", "envelope", "expect", "until", "walk"}
+STEP_FIELDS = {"cites", "peer", "send", "bytes", "envelope", "expect", "until", "walk",
+               "told", "subscribe", "published"}
+TOLD_FIELDS = {"watch", "events", "synced", "version", "error"}
+# What a step does or waits for; the fields of a request come together.
+STEP_PARTS = ("expect", "told", "subscribe", "published")
 OWN_PREFIX_MARK = "~"
 
 
@@ -62,13 +66,21 @@ def load_file(path: pathlib.Path) -> List[Case]:
         _require(bool(case["steps"]), f"{where}: no steps")
         for step in case["steps"]:
             _require(set(step) <= STEP_FIELDS, f"{where}: fields {sorted(step)}")
-            _require("send" in step or "bytes" in step, f"{where}: nothing is sent")
+            _require(any(part in step for part in STEP_PARTS), f"{where}: a step does nothing")
+            _require(is_request(step) == ("expect" in step), f"{where}: half of a request")
+            _require({"watch", "events"} <= set(step.get("told", TOLD_FIELDS)) <= TOLD_FIELDS,
+                     f"{where}: fields of told")
             _require("cites" in case or "cites" in step, f"{where}: nothing is cited")
         cases.append(Case(content["topic"], case["name"], case.get("cites", ""),
                           case.get("options", {}), case["steps"]))
     names = [case.name for case in cases]
     _require(len(names) == len(set(names)), f"{path.name}: two cases have one name")
     return cases
+
+
+def is_request(step: Dict[str, Any]) -> bool:
+    """Whether the step sends anything; if not, it waits for what is told by itself."""
+    return "send" in step or "bytes" in step
 
 
 def load_all() -> List[Case]:
