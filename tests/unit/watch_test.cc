@@ -153,6 +153,24 @@ TEST_F(WatchTest, ASnapshotBesideWritersIsTheStore) {
   }
 }
 
+TEST_F(WatchTest, SyncedComesWithTheLastEntryOfASnapshot) {
+  Write(1, 500);
+  const auto watch = Begin({.snapshot = true, .credit = 0});
+  Watcher watcher;
+  for (size_t told = 0; told < Store().size(); ++told) {
+    EXPECT_FALSE(watcher.synced);
+    watch->AddCredit(1);
+    ASSERT_TRUE(Eventually([&] {
+      Step(watch.get(), &watcher);
+      return watcher.events > told;
+    }));
+  }
+  // Whether that was the last one is known when the rest of the keys were looked at.
+  watch->AddCredit(1);
+  ASSERT_TRUE(StepTo(watch.get(), &watcher, 0));
+  EXPECT_EQ(watcher.entries, Store());
+}
+
 TEST_F(WatchTest, WhatASnapshotShowsIsNotToldAgain) {
   Write(1, 100);
   const auto watch = Begin({.snapshot = true});
