@@ -7,32 +7,6 @@ namespace entrepot {
 
 namespace {
 
-std::string_view NameOf(ChangeOp op) {
-  switch (op) {
-    case ChangeOp::kSet:
-      return "set";
-    case ChangeOp::kDelete:
-      return "delete";
-    case ChangeOp::kTouch:
-      return "touch";
-  }
-  return "set";
-}
-
-std::string_view NameOf(Cause cause) {
-  switch (cause) {
-    case Cause::kClient:
-      return "client";
-    case Cause::kTransaction:
-      return "transaction";
-    case Cause::kExpired:
-      return "expired";
-    case Cause::kEvicted:
-      return "evicted";
-  }
-  return "client";
-}
-
 struct Fields {
   std::string_view key, op, cause;
   uint64_t version, previous_version;

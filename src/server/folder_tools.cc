@@ -107,32 +107,6 @@ std::string_view NameOf(RecordType type) {
   return "unknown";
 }
 
-std::string_view NameOf(ChangeOp op) {
-  switch (op) {
-    case ChangeOp::kSet:
-      return "set";
-    case ChangeOp::kDelete:
-      return "delete";
-    case ChangeOp::kTouch:
-      return "touch";
-  }
-  return "unknown";
-}
-
-std::string_view NameOf(Cause cause) {
-  switch (cause) {
-    case Cause::kClient:
-      return "client";
-    case Cause::kTransaction:
-      return "transaction";
-    case Cause::kExpired:
-      return "expired";
-    case Cause::kEvicted:
-      return "evicted";
-  }
-  return "unknown";
-}
-
 std::string JsonOf(const Change& change) {
   std::string json =
       fmt::format(R"({{"op":"{}","cause":"{}",)", NameOf(change.op), NameOf(change.cause));

@@ -2,6 +2,32 @@
 
 namespace entrepot {
 
+std::string_view NameOf(ChangeOp op) {
+  switch (op) {
+    case ChangeOp::kSet:
+      return "set";
+    case ChangeOp::kDelete:
+      return "delete";
+    case ChangeOp::kTouch:
+      return "touch";
+  }
+  return "unknown";
+}
+
+std::string_view NameOf(Cause cause) {
+  switch (cause) {
+    case Cause::kClient:
+      return "client";
+    case Cause::kTransaction:
+      return "transaction";
+    case Cause::kExpired:
+      return "expired";
+    case Cause::kEvicted:
+      return "evicted";
+  }
+  return "unknown";
+}
+
 void AppendChange(ByteBuffer* out, const Change& change) {
   char* const to = out->Room(ChangeBytes(change));
   to[0] = static_cast<char>(change.op);

@@ -26,6 +26,10 @@ enum class ChangeOp : uint8_t { kSet = 1, kDelete = 2, kTouch = 3 };
 enum class Cause : uint8_t { kClient = 1, kTransaction = 2, kExpired = 3, kEvicted = 4 };
 static_assert(static_cast<int>(ChangeOp::kTouch) == 3 && static_cast<int>(Cause::kEvicted) == 4);
 
+// As events on the wire and the dump of a data folder call them.
+std::string_view NameOf(ChangeOp op);
+std::string_view NameOf(Cause cause);
+
 struct Change {
   ChangeOp op;
   Cause cause;
