@@ -48,21 +48,27 @@ def assert_not_slower(calm: Sequence[float], attacked: Sequence[float]) -> None:
         f"attacked {[round(1e3 * value, 2) for value in attacked]}, bound {1e3 * bound:.2f}")
 
 
-def _serve(endpoint: str, orders: Any) -> None:
+def _serve(endpoint: str, orders: Any, round_s: float, interval_s: float) -> None:
     """Runs in the clients' process: measures one round an order, until there are no more."""
     context = zmq.Context()
     peers = [Peer(endpoint, context=context) for _ in range(CLIENTS)]
     number = 0
     while orders.recv():
         seconds: List[float] = []
-        until = time.monotonic() + ROUND_S
-        while time.monotonic() < until:
+        begin = due = time.monotonic()
+        until = begin + round_s
+        while begin < until:
             number += 1
             peer = peers[number % CLIENTS]
-            begin = time.monotonic()
             _, read = peer.call_all([("set", "good", number), ("get", "good")])
             seconds.append(time.monotonic() - begin)
             assert read["value"] == number
+            begin = time.monotonic()
+            if interval_s:
+                # What is late is late for the next one too: it counts from when it was due.
+                due += interval_s
+                time.sleep(max(0.0, due - begin))
+                begin = due
         orders.send(percentile_99(seconds))
     for peer in peers:
         peer.close()
@@ -70,11 +76,15 @@ def _serve(endpoint: str, orders: Any) -> None:
 
 
 class GoodClients:
-    """Clients that set and get an entry in turn, each on a connection of its own."""
+    """Clients that set and get an entry in turn, each on a connection of its own.
 
-    def __init__(self, endpoint: str):
+    One request follows the other at once, or one comes every `interval_s`.
+    """
+
+    def __init__(self, endpoint: str, round_s: float = ROUND_S, interval_s: float = 0.0):
         self._orders, theirs = PROCESSES.Pipe()
-        self._process = PROCESSES.Process(target=_serve, args=(endpoint, theirs))
+        self._process = PROCESSES.Process(target=_serve,
+                                          args=(endpoint, theirs, round_s, interval_s))
         self._process.start()
         theirs.close()
         self.round()  # Connections are made, and the server is warm.
