@@ -13,9 +13,10 @@ void FeedSide::Deliver(const Publication& publication) {
     Connection& connection = *static_cast<Connection*>(subscriber->connection());
     const size_t waiting = connection.output().waiting_bytes();
     // Where many are slow, what waits for all of them must not close anyone: answers to requests
-    // keep a half of the room.
-    const bool is_full_in_all =
-        waiting > 0 && shared_.output_budget.total() >= shared_.output_budget.bytes_max() / 2;
+    // keep a half of the room. What is only not written yet does not count: who reads loses nothing
+    // because others do not.
+    const bool is_full_in_all = connection.wants_write && shared_.output_budget.total() >=
+                                                              shared_.output_budget.bytes_max() / 2;
     if (is_full_in_all || waiting + bytes.size() > shared_.limits.subscriber_bytes) {
       ++dropped;
       return;

@@ -509,6 +509,46 @@ TEST_F(ZmtpServerTest, ASlowSubscriberLosesMessagesAndOthersDoNot) {
   EXPECT_LE(echo->server.HeldOutput(), limits.subscriber_bytes + message.size() + 512);
 }
 
+TEST_F(ZmtpServerTest, WhoReadsLosesNothingWhereOthersHoldTheRoomForOutput) {
+  ZmtpLimits limits;
+  limits.output_bytes_in_all = 400'000;
+  std::atomic<bool> is_blocked{false}, may_go_on{false};
+  on_messages = [&](std::span<const Message>) {
+    is_blocked = true;
+    EXPECT_TRUE(Eventually([&] { return may_go_on.load(); }));
+  };
+  StartServer(1, limits);
+  RawPeer slow(echo->feed_endpoint, 4096), fast(echo->feed_endpoint);
+  RawPeer peer(echo->requests_endpoint);
+  slow.Introduce("SUB");
+  slow.Say(CommandFrame("SUBSCRIBE", "s"));
+  fast.Introduce("SUB");
+  fast.Say(CommandFrame("SUBSCRIBE", "f"));
+  for (RawPeer* subscriber : {&slow, &fast}) {
+    subscriber->Say(CommandFrame("PING", std::string("\0\0", 2)));
+    subscriber->Hear(CommandFrame("PONG", "").size());
+  }
+  peer.Introduce();
+  ASSERT_TRUE(Eventually([&] {
+    Publish({std::string(3000, 's')});
+    return echo->Count(Event::kPublicationsDroppedOfSubscriber) > 0;
+  }));
+  EXPECT_GE(echo->server.HeldOutput(), limits.output_bytes_in_all / 2);
+  // All of these are dealt out in one turn, so that they wait for each other.
+  peer.Say(Frame(0, "block"));
+  ASSERT_TRUE(Eventually([&] { return is_blocked.load(); }));
+  std::string published;
+  for (int i = 0; i < 10; ++i) {
+    const std::string message = "f" + std::to_string(i);
+    Publish({message});
+    published += Frame(0, message);
+  }
+  may_go_on = true;
+  EXPECT_EQ(fast.Hear(published.size()), published);
+  EXPECT_EQ(echo->Count(Event::kOutputInAll), 0u);
+  echo->server.Stop();  // Before the variables of this test go.
+}
+
 TEST_F(ZmtpServerTest, APublisherThatIsTooFastDropsAndNeverWaits) {
   ZmtpLimits limits;
   limits.publish_bytes = 1000;
