@@ -23,10 +23,10 @@ from harness.server import Server, start_server
 NIGHTLY = bool(os.environ.get("ENTREPOT_NIGHTLY"))
 COUNT = 1000 if NIGHTLY else 30
 STOPPING = COUNT // 10
-ROUNDS = 9 if NIGHTLY else 5
-# Each change of the news is told 2,000 times: 20,000 messages a second and 400 requests leave two
+ROUNDS = 5
+# Each change of the news is told 2,000 times: 10,000 messages a second and 400 requests leave two
 # processors idle most of the time, also where the clients have to share them with the server.
-NEWS_INTERVAL_S = 0.1
+NEWS_INTERVAL_S = 0.2
 REQUEST_INTERVAL_S = 0.0025
 ROUND_S = 3.0 if NIGHTLY else 1.0
 # What fills the connections of those who have stopped, the kernel's buffers of 4 MiB among it. The
