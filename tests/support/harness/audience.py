@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import time
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Tuple
 
 import msgpack
 import zmq
@@ -31,6 +31,8 @@ NEWS, BULK = "news/", "bulk/"
 BEGIN_TIMEOUT_S = 120.0
 # Messages that one of them reads before the next has its turn.
 MESSAGES_OF_TURN = 100
+# While something is waited for, the clock is looked at this often.
+ASK_INTERVAL_MS = 100
 # libzmq reads on by itself into this, for who has stopped.
 STOPPING_BUFFER_BYTES = 4096
 
@@ -86,10 +88,12 @@ class _Member:
         unpacker.feed(body)
         for item in unpacker:
             if item[0] != NOTIFICATION:
-                self.told.faults += [f"refused: {item[2]}"] if item[2] is not None else []
+                if item[2] is not None:
+                    self.told.faults.append(f"refused: {item[2]}")
                 continue
             _, events, status = item[2]
-            self.told.faults += [f"ended: {status['error']}"] if "error" in status else []
+            if "error" in status:
+                self.told.faults.append(f"ended: {status['error']}")
             self._synced += status["synced"]
             self.has_begun = self._synced == len(self._prefixes)
             for event in events:
@@ -156,20 +160,20 @@ class _Hall:
     def await_begin(self, timeout_s: float) -> bool:
         return self._turn_until(lambda member: member.has_begun, timeout_s)
 
-    def await_news(self, wanted: "tuple[int, float]") -> List[Told]:
+    def await_news(self, wanted: Tuple[int, float]) -> List[Told]:
         version, timeout_s = wanted
         self._turn_until(lambda member: bool(member.told.news) and
                          member.told.news[-1] >= version, timeout_s)
         return [member.told for member in self._members]
 
-    def _turn_until(self, holds: Any, timeout_s: float) -> bool:
+    def _turn_until(self, holds: Callable[[_Member], bool], timeout_s: float) -> bool:
         """Reads until it holds for all who read; False when it does not in time."""
         deadline = time.monotonic() + timeout_s
         waiting = list(self._reading)
         while waiting := [member for member in waiting if not holds(member)]:
             if time.monotonic() > deadline:
                 return False
-            self._turn(timeout_ms=100)
+            self._turn(ASK_INTERVAL_MS)
         return True
 
     def _turn(self, timeout_ms: int = -1) -> None:
