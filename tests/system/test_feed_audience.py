@@ -28,7 +28,7 @@ ROUNDS = 5
 # processors idle most of the time, also where the clients have to share them with the server.
 NEWS_INTERVAL_S = 0.2
 REQUEST_INTERVAL_S = 0.0025
-ROUND_S = 3.0 if NIGHTLY else 1.0
+ROUND_S = 3.0 if NIGHTLY else 0.6
 # What fills the connections of those who have stopped, the kernel's buffers of 4 MiB among it. The
 # ring has all of it, so that a watch loses nothing.
 BULK_EVENTS = 400
@@ -39,6 +39,8 @@ TIMEOUT_S = 120.0
 # test_feed_load.py.
 STOPPED_BYTES = 5 << 20
 OTHER_BYTES = 256 << 20
+
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
