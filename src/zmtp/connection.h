@@ -119,6 +119,7 @@ class Connection final : public SubscriptionSink {
   bool is_paused = false;       // Not read: the user said so.
   bool is_output_full = false;  // Not read: it does not take its output.
   bool is_stalled = false;      // Not read: unfinished input in all is near its bound.
+  bool is_waiting = false;      // It was stalled and has not been read since.
   bool wants_write = false;     // Its socket was full.
   uint32_t interest = 0;        // As epoll knows it.
   int64_t scheduled_micros = Deadlines::kNever;

@@ -249,7 +249,11 @@ void IoThread::ReadOne(Connection& connection) {
     ScheduleDeadline(connection);
   }
   if (slice.is_sliced) Enqueue(connection);
-  if (slice.is_stalled) relief_.Stall(connection, now_micros_);
+  if (slice.is_stalled) {
+    relief_.Stall(connection, now_micros_);
+  } else if (connection.is_waiting) {
+    relief_.NoteRead(connection, now_micros_);
+  }
   if (!connection.is_opened && connection.is_ready()) Open(connection);
   if (slice.end != Event::kNone) endings_.EndLater(connection, slice.end);
 }

@@ -8,9 +8,19 @@ MemoryRelief::MemoryRelief(uint32_t io_thread, Shared& shared, ConnectionTable& 
 
 void MemoryRelief::Stall(Connection& connection, int64_t now_micros) {
   connection.is_stalled = true;
-  if (stalled_.empty()) retry_micros_ = now_micros + kStalledRetryMs * 1000;
+  connection.is_waiting = true;
+  if (stalled_.empty()) {
+    // Were they those of the last try, they would have come back by now.
+    if (now_micros > retry_micros_ + kStalledRetryMs * 1000) progress_micros_ = now_micros;
+    retry_micros_ = now_micros + kStalledRetryMs * 1000;
+  }
   stalled_.push_back(connection.handle());
   shared_.counters.Add(Event::kReadingStalled);
+}
+
+void MemoryRelief::NoteRead(Connection& connection, int64_t now_micros) {
+  connection.is_waiting = false;
+  progress_micros_ = now_micros;
 }
 
 void MemoryRelief::RetryStalled(int64_t now_micros) {
@@ -25,12 +35,8 @@ void MemoryRelief::RetryStalled(int64_t now_micros) {
 }
 
 void MemoryRelief::Relieve(int64_t now_micros) {
-  if (stalled_.empty()) {
-    stalled_since_micros_ = 0;  // All that waited have got their memory.
-  } else if (stalled_since_micros_ == 0) {
-    stalled_since_micros_ = now_micros;
-  } else if (now_micros - stalled_since_micros_ >= kStalledCloseMs * 1000) {
-    stalled_since_micros_ = now_micros;
+  if (!stalled_.empty() && now_micros - progress_micros_ >= kStalledCloseMs * 1000) {
+    progress_micros_ = now_micros;
     CloseLargest({.is_input = true, .is_stalled = true});
   }
   CloseLargest({.is_input = true, .is_stalled = false});

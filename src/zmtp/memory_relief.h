@@ -30,6 +30,8 @@ class MemoryRelief {
 
   // The connection may not take memory for more input now: it waits.
   void Stall(Connection& connection, int64_t now_micros);
+  // A connection that waited (Connection::is_waiting) was read.
+  void NoteRead(Connection& connection, int64_t now_micros);
   // Lets those that wait try again when it is time.
   void RetryStalled(int64_t now_micros);
   // Closes what must be closed. Once a turn.
@@ -48,7 +50,7 @@ class MemoryRelief {
 
   std::vector<ConnectionHandle> stalled_;
   int64_t retry_micros_ = 0;
-  int64_t stalled_since_micros_ = 0;  // 0: none waits.
+  int64_t progress_micros_ = 0;  // When one of those that wait was read, or the first began to.
 };
 
 }  // namespace entrepot::zmtp

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "unit/zmtp_server_fixture.h"
@@ -403,6 +405,32 @@ TEST_F(ZmtpHostileTest, UnfinishedInputInAll) {
   echo->ExpectCount(Event::kInputInAll, 1);
   EXPECT_TRUE(Eventually([&] { return echo->server.HeldInput() == 0; }));
   ExpectOthersServed();
+}
+
+// Between two tries of those that wait for memory there are turns in which nobody does: with short
+// turns and somebody who is always ready, nearly all of them.
+TEST_F(ZmtpHostileTest, UnfinishedInputInAllBesideABusyPeer) {
+  limits.input_bytes_in_all = 8 << 20;
+  limits.turn_micros = 0;
+  limits.slice_messages = 1;
+  on_messages = [](std::span<const Message>) {};
+  StartServer();
+  RawPeer busy(echo->requests_endpoint), hog(echo->requests_endpoint);
+  busy.Introduce();
+  hog.Introduce();
+  std::thread hogging(
+      [&] { hog.Say(LongHeader(0, limits.body_bytes) + std::string(limits.body_bytes - 1, 'h')); });
+  std::atomic<bool> is_over{false};
+  std::thread working([&] {
+    std::string frames;
+    for (int i = 0; i < 1000; ++i) frames += Frame(0, "");
+    while (!is_over && busy.Say(frames)) {
+    }
+  });
+  echo->ExpectCount(Event::kInputInAll, 1);
+  is_over = true;
+  working.join();
+  hogging.join();
 }
 
 // Twenty peers never read. When all that waits for them is too much, those with most go, also when
