@@ -15,8 +15,11 @@ namespace {
 
 // What is read and dropped while draining; whoever sends more does not want to end in peace.
 constexpr size_t kDiscardBytesMax = size_t{1} << 20;
-// Of all unfinished input: above the first part connections read less at a time, so that backlogs
-// stay small; above the second, those that hold more than a slice are not read.
+// Of all unfinished input: above the first part, what grows is no longer on the heap, which may
+// keep as much again; above the second, connections read less at a time, so that backlogs stay
+// small; above the third, those that hold more than a slice are not read. So the heap's rest and
+// pages of up to the third part are within the whole.
+constexpr size_t PartForPages(size_t bytes_max) { return bytes_max / 8; }
 constexpr size_t PartForSmallReads(size_t bytes_max) { return bytes_max / 4; }
 constexpr size_t PartForStalling(size_t bytes_max) { return bytes_max / 4 * 3; }
 constexpr size_t kSmallReadBytes = 4096;
@@ -60,7 +63,10 @@ Connection::Slice Connection::TakeBacklog(std::vector<Message>* messages, std::s
 
 Connection::Slice Connection::ReadLarge(std::vector<Message>* messages, std::string* answers) {
   if (!MayHold(input_.HeldAfterRoom(needed_))) return {.is_stalled = true};
-  const std::span<char> room = input_.Room(needed_);
+  const Budget& budget = shared_.input_budget;
+  const std::span<char> room = input_.Room(
+      needed_, budget.total() > PartForPages(budget.bytes_max()) ? InputBuffer::Source::kPages
+                                                                 : InputBuffer::Source::kHeap);
   size_t received = 0;
   const Event end = Receive(room.first(std::min(room.size(), kLargeReadBytes)), &received);
   input_.Filled(received);
