@@ -99,7 +99,7 @@ def run_row(row, launcher, tester, rounds, seconds=None, say=print):
     try:
         for number in range(rounds):
             for case in row.cases:
-                key = (case.system, case.server_options)
+                key = (case.system, case.server_options, case.own_server and case.name)
                 loaded = key in running and not case.fresh
                 if not loaded:
                     if key in running:

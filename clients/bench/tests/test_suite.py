@@ -1,5 +1,7 @@
 """The tables of `make bench` and `make bench-peers`: what counts, medians, goals, and what is said."""
 
+import types
+
 import pytest
 
 from suite import measure, report, rows, starts
@@ -35,6 +37,43 @@ def test_other_rounds_do_not_need_a_busy_core():
 def test_an_open_loop_counts_only_if_the_server_kept_up(rate, counts):
     main = make_main(rate=rate, rate_offered=50_000)
     assert (measure.why_not(make_row(throughput=False), main) is None) == counts
+
+
+class Machines:
+    """A launcher and a tester that only note which case asked which server."""
+
+    core = 0
+
+    def __init__(self):
+        self.asked = []
+        self.running = 0
+
+    def start(self, name, options):
+        self.running += 1
+        return types.SimpleNamespace(name=name, stop=self._stop)
+
+    def _stop(self):
+        self.running -= 1
+
+    def run(self, system, *options, core):
+        self.asked.append((system, "--no-load" in options))
+        return {"rows": [{"name": "main", "rate": 1, **make_main()}]}
+
+    def command(self, *_, core):
+        return ["command"]
+
+
+def test_cases_of_a_system_share_a_server_unless_one_needs_its_own():
+    cases = [rows.Case("get", "entrepot", ()), rows.Case("set", "entrepot", ()),
+             rows.Case("set beside finds", "entrepot", (), own_server=True)]
+    machines = Machines()
+    measure.run_row(rows.Row("2", "", ("rate",), cases), machines, machines, rounds=2,
+                    say=lambda text: None)
+    (get, _), (set_, _), (finds, _) = machines.asked[:3]
+    assert get is set_ and get is not finds
+    assert [system for system, _ in machines.asked[3:]] == [get, set_, finds]
+    assert [loaded for _, loaded in machines.asked] == [False, True, False, True, True, True]
+    assert machines.running == 0
 
 
 def make_result(ours, theirs):
