@@ -3,8 +3,7 @@
 
 Every system publishes at the same rate, of which more is asked than any of them can deliver to
 many; `bench-fanout` counts what reaches its readers. The server runs on one core, what asks and
-reads on the other. And row 11: how long after a SET was sent a watcher hears of it, beside the
-SET's own round trip. Writes docs/benchmarks/fanout.md.
+reads on the other. Writes docs/benchmarks/fanout.md.
 
     /usr/bin/python3 clients/bench/run_fanout.py [--transport native] [--rounds 3] [--seconds 2]
 """
@@ -31,7 +30,6 @@ RATE_MAX = 150_000
 BATCH = 64
 VALUE = "v" * 32
 WARM_UP_SECONDS = 1.5
-SAMPLES = 2000
 
 
 def set_request(msgid, key):
@@ -155,36 +153,6 @@ def measure(flags, name, readers):
         return delivered(bin_dir, "watch", requests, readers, flags.seconds)
 
 
-def delays(flags):
-    """Microseconds: the p50 of a SET's round trip, and of a change's way to a watcher."""
-    with entrepot(flags.bin_dir, flags.transport, 1) as (_, _feed, requests):
-        context = zmq.Context.instance()
-        writer, watcher = (context.socket(zmq.DEALER) for _ in range(2))
-        for peer in (writer, watcher):
-            peer.linger = 0
-            peer.connect(f"tcp://127.0.0.1:{requests}")
-        watcher.send(msgpack.packb([0, 1, "watch", [{}]]))
-        watcher.recv()
-        watcher.recv()  # Synced.
-        trips, ways = [], []
-        for number in range(SAMPLES):
-            begin = time.perf_counter()
-            writer.send(set_request(number, "key"))
-            writer.recv()
-            trips.append(time.perf_counter() - begin)
-            while not msgpack.unpackb(watcher.recv())[2][1]:
-                pass
-            begin = time.perf_counter()
-            writer.send(set_request(number, "key"))
-            while not msgpack.unpackb(watcher.recv())[2][1]:
-                pass
-            ways.append(time.perf_counter() - begin)
-            writer.recv()
-        writer.close()
-        watcher.close()
-        return tuple(statistics.median(times) * 1e6 for times in (trips, ways))
-
-
 def main():
     flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--bin-dir", type=pathlib.Path, default=ROOT / "build" / "bin")
@@ -209,13 +177,9 @@ def main():
                  for s in samples.values()]
         lines.append(f"| {readers:,} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
-    trip, way = delays(flags)
     versions = ", ".join(f"{package} {(machine.describe_package(package) or {}).get('version')}"
                          for package in ("libzmq5", "redis-server"))
-    lines += ["", f"Row 11: a SET's round trip has a p50 of {trip:.0f} µs, a change reaches a "
-              f"watcher {way:.0f} µs after its SET was sent: {way / trip:.2f} ×.", "",
-              f"{', '.join(machine.describe_machine().values())}; {versions}."]
-    print(lines[-3])
+    lines += ["", f"{', '.join(machine.describe_machine().values())}; {versions}."]
     suffix = "" if flags.transport == "zmq" else "-native"
     target = ROOT / "docs" / "benchmarks" / f"fanout{suffix}.md"
     target.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

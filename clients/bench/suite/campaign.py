@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 
-from . import machine, measure, report, rows, starts, systems
+from . import machine, measure, report, rows, starts, systems, watching
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 MEMORY_ROW = "6"
+# Rows that are measured in their own way.
+RUNNERS = {module.ROW.number: module.run_row for module in (starts, watching)}
 
 
 def parser(description, stem):
@@ -19,12 +21,15 @@ def parser(description, stem):
     flags.add_argument("--bin-dir", default=REPOSITORY / "build" / "bin", type=pathlib.Path,
                        help="where the programs were built")
     flags.add_argument("--output", default=REPOSITORY / "docs" / "benchmarks", type=pathlib.Path,
-                       help="the folder for %s.md, .json and .html" % stem)
+                       help="the folder for the .md, .json and .html files")
     flags.add_argument("--rows", default="", help="for instance 1,2,6; without it: all there are")
     flags.add_argument("--rounds", type=int, default=5, help="rounds of each row (default 5)")
     flags.add_argument("--seconds", type=float, help="length of each measurement")
     flags.add_argument("--entries", default="", help="rows 6 and 7: for instance 500000,1000000; row 7 takes the first")
-    flags.add_argument("--transport", default="zmq", choices=("zmq", "native"))
+    flags.add_argument("--transport", default="zmq,native",
+                       choices=("zmq,native", "zmq", "native"),
+                       help="with both, rows that are about the transport are measured on both")
+    flags.add_argument("--name", default=stem, help="of the files, before .md (default %(default)s)")
     flags.add_argument("--server-core", type=int, default=0)
     flags.add_argument("--tester-core", type=int, default=1)
     return flags
@@ -35,23 +40,26 @@ def choose_rows(wanted, table):
     if not wanted:
         return [row for row in table if row.default], True
     numbers = wanted.split(",")
-    known = {row.number for row in table} | {MEMORY_ROW}
+    known = [*(row.number for row in table), MEMORY_ROW]
     for number in numbers:
         if number not in known:
-            sys.exit(f"there is no row {number}; there are {', '.join(sorted(known, key=int))}")
+            sys.exit(f"there is no row {number}; there are {', '.join(known)}")
     return [row for row in table if row.number in numbers], MEMORY_ROW in numbers
 
 
 def run(flags, table, with_memory):
     """(results, memory) of the rows in `table`."""
-    launcher = systems.Launcher(flags.bin_dir, flags.server_core, flags.transport)
+    transports = flags.transport.split(",")
+    launcher = systems.Launcher(flags.bin_dir, flags.server_core, transports[0])
     tester = measure.Tester(flags.bin_dir, flags.tester_core)
     counts = [int(count) for count in flags.entries.split(",")] if flags.entries else []
     results = []
     for row in table:
-        if row is starts.ROW:
-            row = dataclasses.replace(row, keys=counts[0] if counts else row.keys)
-            results.append(starts.run_row(row, launcher, tester, flags.rounds, say=_say))
+        if row is starts.ROW and counts:
+            row = dataclasses.replace(row, keys=counts[0])
+        row = rows.on_transports(row, transports)
+        if row.number in RUNNERS:
+            results.append(RUNNERS[row.number](row, launcher, tester, flags.rounds, say=_say))
         else:
             results.append(measure.run_row(row, launcher, tester, flags.rounds, flags.seconds,
                                            say=_say))
@@ -81,16 +89,16 @@ def facts(flags, packages):
     return described
 
 
-def write(flags, stem, title, described, results, memory):
+def write(flags, title, described, results, memory):
     flags.output.mkdir(parents=True, exist_ok=True)
-    stem = stem if flags.transport == "zmq" else f"{stem}-{flags.transport}"
-    arguments = (title, described, results, memory, flags.transport)
-    files = {".md": report.markdown(*arguments), ".html": report.page(*arguments),
-             ".json": json.dumps(report.as_json(*arguments), indent=1, ensure_ascii=False) + "\n"}
+    files = {".md": report.markdown(title, described, results, memory),
+             ".html": report.page(title, described, results, memory),
+             ".json": json.dumps(report.as_json(title, described, results, memory), indent=1,
+                                 ensure_ascii=False) + "\n"}
     for suffix, text in files.items():
-        (flags.output / (stem + suffix)).write_text(text, encoding="utf-8")
+        (flags.output / (flags.name + suffix)).write_text(text, encoding="utf-8")
     print(files[".md"])
-    print(f"written: {flags.output / stem}.md, .html, .json")
+    print(f"written: {flags.output / flags.name}.md, .html, .json")
 
 
 def _commit():

@@ -164,12 +164,10 @@ def _brief(result, case):
     return f"{counted}; {len(discarded)} discarded, last: {discarded[-1]}" if discarded else counted
 
 
-def judge(result, transport):
+def judge(result):
     """Each goal of the row with what was reached: (goal, value or None, reached or None)."""
     verdicts = []
     for goal in result.row.goals:
-        if goal.transport and goal.transport != transport:
-            continue
         value = result.median(goal.case, goal.figure)
         if goal.over and value is not None:
             over = result.median(goal.over, goal.over_figure or goal.figure)

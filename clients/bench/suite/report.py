@@ -38,6 +38,7 @@ def figure_title(name):
     return {"rate": "rate", "server_cpu_ns": "server CPU a request", "p50_ns": "p50",
             "p99_ns": "p99", "p99_9_ns": "p99.9", "start_ns": "start", "max_ns": "longest", "get_p50_ns": "GET p50",
             "background_rate": "finds", "background_p99_ns": "SET p99",
+            "watcher_p50_ns": "p50 to the watcher", "set_p50_ns": "p50 of a SET",
             "resident_bytes_per_client": "memory a client"}[name]
 
 
@@ -64,7 +65,7 @@ def discarded_notes(result):
             yield f"{case}: {len(reasons)} rounds do not count ({reasons[-1]})"
 
 
-def row_markdown(result, transport):
+def row_markdown(result):
     row = result.row
     lines = [f"### {row.number}. {row.title}", "",
              "| | " + " | ".join(figure_title(figure) for figure in row.figures) + " |",
@@ -76,7 +77,7 @@ def row_markdown(result, transport):
             cells.append(f"{median} ({spread})" if spread else median)
         lines.append(f"| {case.name} | " + " | ".join(cells) + " |")
     lines.append("")
-    lines += [f"- {verdict_text(*verdict)}" for verdict in measure.judge(result, transport)]
+    lines += [f"- {verdict_text(*verdict)}" for verdict in measure.judge(result)]
     lines += [f"- {note}" for note in discarded_notes(result)]
     return "\n".join(lines) + "\n"
 
@@ -115,12 +116,12 @@ def facts_markdown(facts):
     return "\n".join(lines) + "\n"
 
 
-def markdown(title, facts, results, memory, transport):
+def markdown(title, facts, results, memory):
     parts = [f"# {title}\n", facts_markdown(facts)]
     parts.append("\nMedians, with the least and the greatest round in brackets. A round of a "
                  "throughput row counts only if the server's core was at least "
                  f"{100 * measure.BUSY_CORE:.0f} % busy.\n")
-    parts += [row_markdown(result, transport) for result in results]
+    parts += [row_markdown(result) for result in results]
     if memory:
         parts.append(memory_markdown(memory))
     parts.append("### Commands\n")
@@ -134,11 +135,11 @@ def bar(result, case, figure, widest):
     median = result.median(case.name, figure)
     if median is None or not widest:
         return ""
-    ours = " ours" if case.system == "entrepot" else ""
+    ours = " ours" if case.system.startswith("entrepot") else ""
     return f"<span class='bar{ours}' style='width:{100 * median / widest:.1f}%'></span>"
 
 
-def row_page(result, transport):
+def row_page(result):
     row = result.row
     first = row.figures[0]
     widest = max((result.median(case.name, first) or 0) for case in row.cases)
@@ -152,7 +153,7 @@ def row_page(result, transport):
                      f"<td style='width:30%;text-align:left'>{bar(result, case, first, widest)}"
                      "</td></tr>")
     parts.append("</table><ul>")
-    for goal, value, reached in measure.judge(result, transport):
+    for goal, value, reached in measure.judge(result):
         kind = "reached" if reached else "missed"
         parts.append(f"<li class='{kind}'>{html.escape(verdict_text(goal, value, reached))}</li>")
     parts += [f"<li>{html.escape(note)}</li>" for note in discarded_notes(result)]
@@ -175,13 +176,13 @@ def memory_page(memory):
     return "\n".join(parts) + "</ul>\n"
 
 
-def page(title, facts, results, memory, transport):
+def page(title, facts, results, memory):
     listed = "".join(f"<li>{html.escape(name)}: {html.escape(str(value))}</li>"
                      for name, value in facts.items())
     parts = [f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
              f"<style>{PAGE_STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
              f"<ul>{listed}</ul>"]
-    parts += [row_page(result, transport) for result in results]
+    parts += [row_page(result) for result in results]
     if memory:
         parts.append(memory_page(memory))
     parts.append("<h2>Commands</h2><ul>")
@@ -192,12 +193,11 @@ def page(title, facts, results, memory, transport):
     return "\n".join(parts) + "</ul></body></html>\n"
 
 
-def as_json(title, facts, results, memory, transport):
+def as_json(title, facts, results, memory):
     """Every round's figures, for machines."""
     return {
         "title": title,
         "facts": facts,
-        "transport": transport,
         "rows": [{
             "number": result.row.number,
             "title": result.row.title,
@@ -211,7 +211,7 @@ def as_json(title, facts, results, memory, transport):
                 "discarded": result.discarded[case.name],
             } for case in result.row.cases],
             "goals": [{"goal": goal.text, "value": value, "reached": reached}
-                      for goal, value, reached in measure.judge(result, transport)],
+                      for goal, value, reached in measure.judge(result)],
         } for result in results],
         "memory": [{"case": case, "entries": entries, "allocated_bytes": allocated,
                     "resident_bytes": resident}

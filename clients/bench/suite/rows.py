@@ -5,7 +5,7 @@ side by side and measured in turn, round after round. A goal compares the median
 one median with a constant. Figures are named as in `FIGURES` of measure.py.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 GET_50_BY_16 = ("--clients", 50, "--outstanding", 16, "--mix", "get=100")
 SET_50_BY_16 = ("--clients", 50, "--outstanding", 16, "--mix", "set=100")
@@ -13,6 +13,7 @@ GET_64_A_BODY = ("--clients", 50, "--body", 64, "--mix", "get=100")
 SET_64_A_BODY = ("--clients", 50, "--body", 64, "--mix", "set=100")
 THOUSAND_FINDS = ("--background", "find=100;clients=1;outstanding=16;rate=1000")
 FIND = ("--clients", 50, "--mix", "find=100")
+GOOD_CLIENTS = ("--clients", 45, "--outstanding", 16, "--rate", 50000, "--mix", "get=100")
 HALF_SET_AT_50000 = ("--clients", 50, "--rate", 50000, "--mix", "get=50,set=50")
 TEN_THOUSAND_SETS = ("--background", "set=100;clients=10;outstanding=16;rate=10000")
 
@@ -41,7 +42,7 @@ class Goal:
     over: str = ""
     over_figure: str = ""       # The same as `figure` if empty.
     at_most: bool = False
-    transport: str = ""         # Only judged on this transport; on all if empty.
+    transport: str = ""         # Only of this transport; of all if empty.
 
 
 @dataclass
@@ -56,10 +57,28 @@ class Row:
     seconds: float = 4
     keys: int = 1_000_000
     default: bool = True         # Part of a run that names no rows.
+    each_transport: bool = False  # Measured on each that is asked for, not on the first alone.
 
 
 def entrepot_and(systems, options):
     return [Case(system, system, options) for system in ("entrepot", *systems)]
+
+
+def on_transports(row, transports):
+    """The row with Entrepôt's cases and goals for each transport, which their names tell."""
+    transports = transports if row.each_transport else transports[:1]
+
+    def on(name, transport):
+        return name.replace("entrepot", f"entrepot {transport}", 1)
+
+    cases = [ours for case in row.cases for ours in (
+        [replace(case, name=on(case.name, transport), system=f"entrepot-{transport}")
+         for transport in transports] if case.system == "entrepot" else [case])]
+    goals = [replace(goal, text=f"{transport}: {goal.text}", case=on(goal.case, transport),
+                     over=on(goal.over, transport))
+             for goal in row.goals for transport in transports
+             if goal.transport in ("", transport)]
+    return replace(row, cases=cases, goals=goals)
 
 
 ROWS = [
@@ -73,7 +92,8 @@ ROWS = [
          Goal("server CPU at most 0.75 x the libzmq echo", "entrepot", "server_cpu_ns", 0.75,
               "zmq-echo", at_most=True, transport="native"),
          Goal("server CPU at most 0.4 x Redis", "entrepot", "server_cpu_ns", 0.4, "redis",
-              at_most=True, transport="native")]),
+              at_most=True, transport="native")],
+        each_transport=True),
     Row("2", "64 requests a body, 50 clients",
         ("rate", "server_cpu_ns", "p99_ns"),
         [Case("entrepot GET", "entrepot", GET_64_A_BODY),
@@ -87,7 +107,8 @@ ROWS = [
         [Goal("GET at least 5 x Redis -P 64", "entrepot GET", "rate", 5, "redis GET"),
          Goal("SET at least 3.5 x Redis -P 64", "entrepot SET", "rate", 3.5, "redis SET"),
          Goal("SET with 1,000 finds/s at least 2 x Redis without",
-              "entrepot SET, 1,000 finds/s", "rate", 2, "redis SET")]),
+              "entrepot SET, 1,000 finds/s", "rate", 2, "redis SET")],
+        each_transport=True),
     Row("3", "One client, one outstanding, server and tester on one core",
         ("p50_ns", "p99_ns", "rate"),
         entrepot_and(("zmq-echo", "epoll-echo", "redis", "memcached"),
@@ -96,7 +117,7 @@ ROWS = [
               at_most=True, transport="zmq"),
          Goal("p50 at most 0.95 x the libzmq echo", "entrepot", "p50_ns", 0.95, "zmq-echo",
               at_most=True, transport="native")],
-        throughput=False, same_core=True),
+        throughput=False, same_core=True, each_transport=True),
     Row("4", "Durable SET, 50 clients x 16; GET beside durable SETs",
         ("rate", "server_cpu_ns", "get_p50_ns"),
         [Case("entrepot SET", "entrepot", SET_50_BY_16,
@@ -124,7 +145,8 @@ ROWS = [
         [Goal("at least 1.5 x Redis ZRANGEBYLEX without writes", "entrepot find, 10,000 SET/s",
               "rate", 1.5, "redis ZRANGEBYLEX alone"),
          Goal("SET p99 at most 1 ms", "entrepot find, 10,000 SET/s", "background_p99_ns", 1e6,
-              at_most=True)]),
+              at_most=True)],
+        each_transport=True),
     Row("8", "GET and SET at 50,000 a second while snapshots are written all the time",
         ("p99_9_ns", "p99_ns", "server_cpu_ns"),
         [Case(name + suffix, system, HALF_SET_AT_50000, options, snapshots=snapshots)
@@ -146,7 +168,14 @@ ROWS = [
               40 * 1024, at_most=True, transport="zmq"),
          Goal("at most 16 KiB of memory a client", "entrepot 10000", "resident_bytes_per_client",
               16 * 1024, at_most=True, transport="native")],
-        keys=100_000),
+        keys=100_000, each_transport=True),
+    Row("10", "45 clients at 50,000 requests/s; and beside them 5 that never read",
+        ("p99_ns", "p50_ns", "server_cpu_ns"),
+        [Case("entrepot", "entrepot", GOOD_CLIENTS),
+         Case("entrepot, 5 never read", "entrepot", (*GOOD_CLIENTS, "--slow", 5))],
+        [Goal("p99 at most 1.3 x without them", "entrepot, 5 never read", "p99_ns", 1.3, "entrepot",
+              at_most=True, transport="native")],
+        throughput=False, each_transport=True),
     Row("12", "Two finders and two writers (16 outstanding each)",
         ("rate", "background_rate", "p99_ns", "max_ns"),
         [Case("entrepot", "entrepot",
@@ -155,6 +184,12 @@ ROWS = [
         [Goal("no write waits longer than 100 ms", "entrepot", "worst_max_ns", 100e6, at_most=True),
          Goal("at least 50,000 SET/s", "entrepot", "rate", 50_000)],
         throughput=False, seconds=30),
+    Row("depth", "CPU a request, by clients x outstanding requests of each", ("server_cpu_ns", "rate"),
+        [Case(f"{system}, {clients} x {outstanding}", system,
+              ("--clients", clients, "--outstanding", outstanding, "--mix", "get=100"))
+         for clients in (1, 64, 1000) for outstanding in (1, 16, 128)
+         for system in ("entrepot", "zmq-echo", "epoll-echo")],
+        throughput=False, keys=100_000, default=False, each_transport=True),
 ]
 
 

@@ -47,10 +47,10 @@ class Launcher:
     """Starts systems on one core.
 
     `bin_dir` holds the programs of this project, `core` is where servers run, `transport` is what
-    entrepot-server speaks through.
+    the system called "entrepot" speaks through; the names of others say it.
     """
 
-    NAMES = ("entrepot", "zmq-echo", "epoll-echo", "zmq-pub", "redis", "memcached",
+    NAMES = ("entrepot", "entrepot-zmq", "entrepot-native", "zmq-echo", "epoll-echo", "zmq-pub", "redis", "memcached",
              "memcached-meta")
 
     def __init__(self, bin_dir, core, transport):
@@ -64,6 +64,8 @@ class Launcher:
         folder = folder or pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{name}-"))
         starters = {
             "entrepot": self._start_entrepot,
+            "entrepot-zmq": self._start_entrepot,
+            "entrepot-native": self._start_entrepot,
             "zmq-echo": self._start_echo,
             "epoll-echo": self._start_echo,
             "zmq-pub": self._start_echo,
@@ -80,8 +82,7 @@ class Launcher:
                    *data, "--admin", "off", *options]
         if "--feed" not in options:
             command += ["--feed", "off"]
-        if self.transport != "zmq":
-            command += ["--transport", self.transport]
+        command += ["--transport", name.partition("-")[2] or self.transport]
         process, endpoint = self._start_with_ports_file(command, folder)
         return System(name, endpoint, process, folder)
 

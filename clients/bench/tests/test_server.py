@@ -1,10 +1,12 @@
 """Our own server under the tester: every answer right, and 10,000 clients at once."""
 
+import os
 import resource
 
 import pytest
 
 from conftest import BIN_DIR
+from suite import rows, systems, watching
 
 CLIENTS = 10_000
 FILES_NEEDED = CLIENTS + 1000  # Each of the two processes opens one a client, and a few more.
@@ -49,3 +51,16 @@ def test_ten_thousand_clients_connect_work_and_leave(bench, server):
     row = document["rows"][0]
     assert row["errors"] == row["connection_failures"] == row["misses"] == 0
     assert row["requests"] >= CLIENTS
+
+
+def test_the_way_to_a_watcher_is_measured(monkeypatch):
+    monkeypatch.setattr(watching, "SAMPLES", 20)
+    cores = os.sched_getaffinity(0)
+    row = rows.on_transports(watching.ROW, ["zmq", "native"])
+    launcher = systems.Launcher(BIN_DIR, min(cores), "zmq")
+    result = watching.run_row(row, launcher, None, rounds=2, say=lambda text: None)
+    for case in row.cases:
+        for figure in row.figures:
+            assert len(result.samples[case.name][figure]) == 2
+            assert result.median(case.name, figure) > 1000  # No answer comes within a microsecond.
+    assert os.sched_getaffinity(0) == cores

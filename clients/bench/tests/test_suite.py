@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from suite import measure, report, rows, starts
+from suite import measure, report, rows, starts, systems, watching
 
 CASES = [rows.Case("ours", "entrepot", ()), rows.Case("theirs", "redis", ())]
 
@@ -91,26 +91,56 @@ def make_result(ours, theirs):
     ([19], [], None, None),
 ])
 def test_goals_compare_medians(ours, theirs, value, reached):
-    ((_, found, verdict),) = measure.judge(make_result(ours, theirs), "zmq")
+    ((_, found, verdict),) = measure.judge(make_result(ours, theirs))
     assert (found, verdict) == (value, reached)
 
 
-def test_goals_of_the_other_transport_are_not_judged():
-    result = make_result([1], [1])
-    result.row.goals[0].transport = "native"
-    assert measure.judge(result, "zmq") == []
-    assert len(measure.judge(result, "native")) == 1
+def both_transports(row, transports=("zmq", "native")):
+    result = rows.on_transports(row, transports)
+    return [case.name for case in result.cases], [goal.text for goal in result.goals]
+
+
+def test_rows_about_the_transport_have_ours_on_each():
+    row = rows.Row("1", "", ("rate",), entrepot_cases(), entrepot_goals(), each_transport=True)
+    assert both_transports(row) == (
+        ["entrepot zmq GET", "entrepot native GET", "redis GET"],
+        ["zmq: beats redis", "native: beats redis", "native: is quick"])
+    assert both_transports(row, ["native"])[0] == ["entrepot native GET", "redis GET"]
+
+
+def test_other_rows_have_ours_on_the_first_transport():
+    row = rows.Row("1", "", ("rate",), entrepot_cases(), entrepot_goals())
+    assert both_transports(row) == (["entrepot zmq GET", "redis GET"], ["zmq: beats redis"])
+
+
+def test_a_case_and_its_goals_have_the_same_name_on_a_transport():
+    row = rows.Row("1", "", ("rate",), entrepot_cases(), entrepot_goals(), each_transport=True)
+    row = rows.on_transports(row, ["zmq", "native"])
+    result = measure.RowResult(row)
+    for case, rate in zip(row.cases, (30, 50, 10)):
+        result.add(case, {"rate": rate})
+    assert [value for _, value, _ in measure.judge(result)] == [3, 5, 50]
+    assert [case.system for case in row.cases] == ["entrepot-zmq", "entrepot-native", "redis"]
+
+
+def entrepot_cases():
+    return [rows.Case("entrepot GET", "entrepot", ()), rows.Case("redis GET", "redis", ())]
+
+
+def entrepot_goals():
+    return [rows.Goal("beats redis", "entrepot GET", "rate", 1, "redis GET"),
+            rows.Goal("is quick", "entrepot GET", "rate", 9, transport="native")]
 
 
 def test_what_is_missed_or_discarded_is_said():
     result = make_result([19], [10])
     result.discarded["theirs"].append("the server's core was 90 % busy")
     facts = {"cpu": "a <cpu>"}
-    for text in (report.markdown("T", facts, [result], {}, "zmq"),
-                 report.page("T", facts, [result], {}, "zmq")):
+    for text in (report.markdown("T", facts, [result], {}),
+                 report.page("T", facts, [result], {})):
         assert "1.90 x, MISSED" in text
         assert "theirs: 1 rounds do not count" in text
-    assert "a &lt;cpu&gt;" in report.page("T", facts, [result], {}, "zmq")
+    assert "a &lt;cpu&gt;" in report.page("T", facts, [result], {})
 
 
 def test_what_is_kept_compares_many_clients_with_few():
@@ -131,10 +161,12 @@ def test_memory_goals_look_at_the_worst_size():
 
 def test_the_rows_are_consistent():
     derived = {"kept_of_100", "worst_max_ns"}
-    for row in (*rows.ROWS, starts.ROW):
+    for row in (*rows.ROWS, starts.ROW, watching.ROW):
+        row = rows.on_transports(row, ["zmq", "native"])
         names = [case.name for case in row.cases]
+        assert {case.system for case in row.cases} <= set(systems.Launcher.NAMES)
         assert len(set(names)) == len(names)
-        assert set(row.figures) <= {*measure.FIGURES, "start_ns"}
+        assert set(row.figures) <= {*measure.FIGURES, "start_ns", "watcher_p50_ns", "set_p50_ns"}
         for figure in row.figures:
             assert report.figure_title(figure)
         for goal in row.goals:
