@@ -36,7 +36,7 @@ def sweep(flags):
     for stem, options in SWEEPS.items():
         system = launcher.start("entrepot")
         try:
-            tester.run(system, "--spin", "--duration", flags.seconds or 4, "--html",
+            tester.run(system, "--spin", "--duration", flags.seconds, "--html",
                        flags.output / f"{stem}.html", *options)
         finally:
             system.stop()

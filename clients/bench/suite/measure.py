@@ -91,10 +91,10 @@ class RowResult:
         return (min(samples), max(samples)) if samples else None
 
 
-def run_row(row, launcher, tester, rounds, seconds=None, say=print):
+def run_row(row, launcher, tester, rounds, seconds, say=print):
     """A RowResult. Each round measures every case once, so that a slow minute hits all alike."""
     result = RowResult(row)
-    seconds = seconds or row.seconds
+    seconds = row.seconds or seconds
     running = {}
     try:
         for number in range(rounds):

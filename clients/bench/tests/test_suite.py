@@ -68,7 +68,7 @@ def test_cases_of_a_system_share_a_server_unless_one_needs_its_own():
              rows.Case("set beside finds", "entrepot", (), own_server=True)]
     machines = Machines()
     measure.run_row(rows.Row("2", "", ("rate",), cases), machines, machines, rounds=2,
-                    say=lambda text: None)
+                    seconds=1, say=lambda text: None)
     (get, _), (set_, _), (finds, _) = machines.asked[:3]
     assert get is set_ and get is not finds
     assert [system for system, _ in machines.asked[3:]] == [get, set_, finds]
