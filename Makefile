@@ -29,7 +29,7 @@ help: ## Lists these commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: build/build.ninja ## Installs what is missing, builds and starts a server on port 5555, data in ./entrepot-data (PORT=, ARGS=).
-	@$(BUILD) build --target entrepot-server
+	@$(BUILD) build --target entrepot-server entrepot_cli
 	@sed 's/5555/$(PORT)/' cmake/first_steps.txt
 	@exec build/bin/entrepot-server --listen tcp://127.0.0.1:$(PORT) --data entrepot-data $(ARGS)
 
