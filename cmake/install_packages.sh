@@ -20,6 +20,7 @@ test_packages=(
   clang clang-format libclang-rt-14-dev
   python3-pytest python3-venv python3-pip python3-setuptools mypy
   python3-jsonschema libmsgpack-dev tmux zsh patch
+  mount e2fsprogs xfsprogs
 )
 # What the server is measured against, and what counts its instructions.
 bench_packages=(redis-server memcached valgrind)
