@@ -1,5 +1,7 @@
 #include "zmtp/memory_relief.h"
 
+#include <algorithm>
+
 namespace entrepot::zmtp {
 
 MemoryRelief::MemoryRelief(uint32_t io_thread, Shared& shared, ConnectionTable& connections,
@@ -7,13 +9,12 @@ MemoryRelief::MemoryRelief(uint32_t io_thread, Shared& shared, ConnectionTable& 
     : io_thread_(io_thread), shared_(shared), connections_(connections), owner_(owner) {}
 
 void MemoryRelief::Stall(Connection& connection, int64_t now_micros) {
-  connection.is_stalled = true;
-  connection.is_waiting = true;
   if (stalled_.empty()) {
-    // Were they those of the last try, they would have come back by now.
-    if (now_micros > retry_micros_ + kStalledRetryMs * 1000) progress_micros_ = now_micros;
+    if (!IsAnyWaiting()) progress_micros_ = now_micros;
     retry_micros_ = now_micros + kStalledRetryMs * 1000;
   }
+  connection.is_stalled = true;
+  connection.is_waiting = true;
   stalled_.push_back(connection.handle());
   shared_.counters.Add(Event::kReadingStalled);
 }
@@ -31,7 +32,16 @@ void MemoryRelief::RetryStalled(int64_t now_micros) {
     connection->is_stalled = false;
     owner_.OnMayRead(*connection);
   }
+  tried_.swap(stalled_);
   stalled_.clear();
+}
+
+bool MemoryRelief::IsAnyWaiting() const {
+  return std::ranges::any_of(tried_, [this](ConnectionHandle handle) {
+    const Connection* const connection = connections_.Find(handle);
+    return connection != nullptr && connection->is_waiting &&
+           connection->state() == Connection::State::kOpen;
+  });
 }
 
 void MemoryRelief::Relieve(int64_t now_micros) {

@@ -43,12 +43,16 @@ class MemoryRelief {
   int64_t next_micros() const { return stalled_.empty() ? Deadlines::kNever : retry_micros_; }
 
  private:
+  // Whether one of `tried_` has still not been read.
+  bool IsAnyWaiting() const;
+
   const uint32_t io_thread_;
   Shared& shared_;
   ConnectionTable& connections_;
   Owner& owner_;
 
   std::vector<ConnectionHandle> stalled_;
+  std::vector<ConnectionHandle> tried_;  // Stalled before the last try.
   int64_t retry_micros_ = 0;
   int64_t progress_micros_ = 0;  // When one of those that wait was read, or the first began to.
 };
