@@ -2,12 +2,12 @@
 
     with Audience(server.endpoint, server.feed, count=1000, stopping=100) as audience:
         audience.let_some_stop()
-        …                                # changes of "news/…" and of "bulk/…"
+        …                                # changes of keys below NEWS and below BULK
         told = audience.wait_for_news(version)
         audience.let_all_read()
 
-Each has a socket of its own. All of them follow "news/"; those who may stop follow "bulk/" as well,
-which is what fills their connections while they do. One thread reads whatever is there: so that
+Each has a socket of its own. All of them follow NEWS; those who may stop follow BULK as well, in the
+same watch or subscription, which is what fills their connections while they do. One thread reads whatever is there: so that
 they take little of a machine on which something is measured, and nothing of the test's interpreter.
 
 Thread safety: none; an Audience belongs to one thread.
@@ -27,7 +27,8 @@ from harness.peer import NOTIFICATION, request
 from harness.subscriber import HEARTBEAT
 
 PROCESSES = multiprocessing.get_context("fork")
-NEWS, BULK = "news/", "bulk/"
+ALL = "audience/"
+NEWS, BULK = ALL + "news/", ALL + "bulk/"
 BEGIN_TIMEOUT_S = 120.0
 # Messages that one of them reads before the next has its turn.
 MESSAGES_OF_TURN = 100
@@ -56,19 +57,17 @@ class _Member:
         self.socket = socket
         self.told = told
         self.has_begun = False
-        self._synced = 0
         self._versions: Dict[str, int] = {}  # Of the last event by key.
-        self._prefixes = (NEWS, BULK) if told.may_stop else (NEWS,)
+        self._prefix = ALL if told.may_stop else NEWS
 
     def begin(self, endpoint: str, feed: str) -> None:
         if self.told.is_watcher:
             self.socket.connect(endpoint)
-            self.socket.send(b"".join(request(number, "watch", {"key_prefix": prefix})
-                                      for number, prefix in enumerate(self._prefixes)))
+            self.socket.send(request(1, "watch", {"key_prefix": self._prefix}))
             return
-        # The last one: when it is heard, the others count.
-        for prefix in (*self._prefixes, HEARTBEAT):
-            self.socket.subscribe(prefix)
+        self.socket.subscribe(self._prefix)
+        # The last one: when it is heard, the other counts.
+        self.socket.subscribe(HEARTBEAT)
         self.socket.connect(feed)
 
     def read(self) -> None:
@@ -94,8 +93,7 @@ class _Member:
             _, events, status = item[2]
             if "error" in status:
                 self.told.faults.append(f"ended: {status['error']}")
-            self._synced += status["synced"]
-            self.has_begun = self._synced == len(self._prefixes)
+            self.has_begun |= status["synced"]
             for event in events:
                 self._take_event(event)
 
