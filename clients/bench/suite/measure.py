@@ -117,7 +117,7 @@ def run_row(row, launcher, tester, rounds, seconds, say=print):
 
 
 def _run_case(row, case, system, launcher, tester, seconds, loaded, result):
-    options = ["--keys", row.keys, "--duration", seconds, "--warm-up", 1, *case.options]
+    options = ["--keys", row.keys, "--duration", seconds, "--warm-up", row.warm_up, *case.options]
     if loaded:
         options.append("--no-load")
     if not row.same_core:
