@@ -65,9 +65,10 @@ function(entrepot_test)
   set_tests_properties(${TEST_NAME} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
 endfunction()
 
-# entrepot_pytest(NAME name FOLDER folder [LABELS label…] [TIMEOUT seconds])
+# entrepot_pytest(NAME name FOLDER folder [MARKED expression] [LABELS label…] [TIMEOUT seconds])
 #
-# Registers a folder of pytest tests that run against the programs of this build.
+# Registers a folder of pytest tests that run against the programs of this build; given MARKED, those
+# that the expression selects (pytest -m).
 function(entrepot_pytest)
   cmake_parse_arguments(TEST "" "NAME;FOLDER;TIMEOUT;MARKED" "LABELS" ${ARGN})
   if(NOT TEST_TIMEOUT)

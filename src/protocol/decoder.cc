@@ -8,21 +8,6 @@ namespace {
 // array of a condition. The method that meets such a value checks its own nesting.
 constexpr size_t kNestingAround = 6;
 
-bool TakesKey(Method method) {
-  switch (method) {
-    case Method::kSet:
-    case Method::kGet:
-    case Method::kDelete:
-    case Method::kIncrement:
-    case Method::kAppend:
-    case Method::kPrepend:
-    case Method::kTouch:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 bool Decoder::Next(Request* request) {

@@ -51,6 +51,22 @@ std::string_view MethodName(Method method);
 // kUnknown for a name that no method has.
 Method MethodByName(std::string_view name);
 
+// Whether the method is about one key, its first param. These can be part of a transaction.
+constexpr bool TakesKey(Method method) {
+  switch (method) {
+    case Method::kSet:
+    case Method::kGet:
+    case Method::kDelete:
+    case Method::kIncrement:
+    case Method::kAppend:
+    case Method::kPrepend:
+    case Method::kTouch:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // What a well-formed request can meet in normal life.
 enum class Outcome : uint8_t {
   kOk,

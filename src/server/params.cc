@@ -364,18 +364,9 @@ Status ReadBranch(std::string_view name, std::string_view encoded, const Limits&
     }
     request.method_name = token.bytes;
     request.method = MethodByName(token.bytes);
-    switch (request.method) {
-      case Method::kGet:
-      case Method::kSet:
-      case Method::kDelete:
-      case Method::kIncrement:
-      case Method::kAppend:
-      case Method::kPrepend:
-      case Method::kTouch:
-        break;
-      default:
-        return Invalid(
-            fmt::format("a transaction cannot hold the method {}", Quoted(request.method_name)));
+    if (!TakesKey(request.method)) {
+      return Invalid(
+          fmt::format("a transaction cannot hold the method {}", Quoted(request.method_name)));
     }
     if (!reader.Next(&token) || token.type != Token::kArray) {
       return Invalid(fmt::format("operation {} of {} is to be [method, params]", i, name));

@@ -26,7 +26,8 @@ def parser(description, stem):
     flags.add_argument("--rounds", type=int, default=5, help="rounds of each row (default 5)")
     flags.add_argument("--seconds", type=float, default=4,
                        help="length of each measurement but those of row 12 (default 4)")
-    flags.add_argument("--entries", default="", help="rows 6 and 7: for instance 500000,1000000; row 7 takes the first")
+    flags.add_argument("--entries", default="",
+                       help="rows 6 and 7: for instance 500000,1000000; row 7 takes the first")
     flags.add_argument("--transport", default="zmq,native",
                        choices=("zmq,native", "zmq", "native"),
                        help="with both, rows that are about the transport are measured on both")
